@@ -1,0 +1,93 @@
+# NormLab: `make` lists what there is. Every target works from a fresh clone; `setup` comes first by itself.
+SHELL  := /bin/bash
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# The extras of pyproject.toml that `setup` installs.
+EXTRAS := --extra worker --extra dev
+pinned  = $(shell sed -n 's/^\($(1)==[^ ;]*\).*/\1/p' requirements.lock)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+##@ Use
+
+.PHONY: setup
+setup: $(STAMP)  ## make .venv from requirements.lock
+
+# torch comes by pip, alone, so that a CPU build on disk is taken where there is one; what it needs follows from its own metadata.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"NormLab wants Python 3.11 or newer; this is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps $(call pinned,uv)
+	$(BIN)/python -c 'import torch, sys; sys.exit("torch==" + torch.__version__.split("+")[0] != "$(call pinned,torch)")' 2>/dev/null || $(BIN)/python -m pip install --no-deps $(call pinned,torch)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --verify-hashes --constraint requirements.lock --requirement pyproject.toml $(EXTRAS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP)  ## train the demo study (about two minutes), print what it shows, leave the results in ./var
+	$(BIN)/normlab demo
+
+.PHONY: up
+up: $(STAMP)  ## serve the API, the dashboard and one worker over ./var until Ctrl-C
+	$(BIN)/normlab up
+
+##@ Work on it
+
+.PHONY: test
+test: $(STAMP)  ## every test that this machine can run
+	$(BIN)/python -m pytest
+
+.PHONY: test-gpu
+test-gpu: $(STAMP)  ## the tests that need a GPU
+	$(BIN)/python -m pytest -m gpu
+
+.PHONY: test-compose
+test-compose: $(STAMP)  ## build the images, bring the compose stack up, use it, restart it, take it down
+	$(BIN)/python -m pytest -m compose tests/deploy --timeout 1800
+
+.PHONY: bench-trainer
+bench-trainer: $(STAMP)  ## the trainer's time per step against a bare loop; time from submission to the first step
+	$(BIN)/python -m tests.benchmarks.trainer
+
+.PHONY: bench-kernels
+bench-kernels: $(STAMP)  ## lncore against torch: forward, backward, both; writes docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.kernels
+
+.PHONY: pictures
+pictures: $(STAMP)  ## every page as a picture, light and dark, wide and narrow, in ./var/pictures
+	$(BIN)/python -m tests.browser.pictures var/pictures
+
+.PHONY: generate
+generate: $(STAMP)  ## write what is made from the code: catalog, openapi, variant table, README's tree
+	$(BIN)/python -m worker.generate
+	$(BIN)/python -m api.openapi
+	$(BIN)/python -m lncore.table
+	$(BIN)/python -m tests.readme
+
+.PHONY: format
+format: $(STAMP)  ## format the code
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+.PHONY: check
+check: $(STAMP)  ## lint, format, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+# uv writes hashes for everything; torch's are taken out, since with a hash pip would insist on one build of it.
+.PHONY: lock
+lock: $(STAMP)  ## resolve requirements.lock anew against the package index
+	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes --quiet \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
+	$(BIN)/python -m tests.deploy.lock requirements.lock
+
+.PHONY: clean
+clean:  ## remove what `setup`, the tests and the linters made; results in ./var stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
