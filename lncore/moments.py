@@ -1,23 +1,23 @@
 """Statistics of activations, in float32 or better: the one place where lncore takes a mean or a variance.
 
-The mean is taken twice. Rounding the mean to float32 is the largest error of ordinary layer normalization when the inputs
-have an offset (1.3e-3 at a mean of 1e4, where the variance itself is right to 1e-7), and the mean of the deviations,
-subtracted again, removes it: the error stays below 2e-6 up to offsets of 1e6 and constant inputs give exactly zero.
+The mean is taken twice. Rounding the mean to float32 is the largest error of ordinary layer normalization when the
+inputs have an offset (1.3e-3 at a mean of 1e4, where the variance itself is right to 1e-7), and the mean of the
+deviations, subtracted again, removes it: the error stays below 2e-6 up to offsets of 1e6 and constant inputs give
+exactly zero.
 
 Everything here is made of differentiable torch operations, so it works under autograd (twice), vmap and torch.compile.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Axes = int | Sequence[int]
+Axes = int | tuple[int, ...]
 
 
 class Moments(NamedTuple):
-    """What a normalization needs to know of `x`, over the axes it was asked about; `mean` and `variance` keep those axes at 1."""
+    """What a normalization needs to know of an input; `mean` and `variance` keep the axes they were taken over at 1."""
 
     mean: Tensor
     deviation: Tensor

@@ -1,8 +1,10 @@
 """The normalizing functions in plain torch: what every fast kernel must equal and falls back to.
 
-They normalize the last axis of `x` (group_norm: the axes after the batch), compute in float32 or better and return the type
-of `x`; weights may have another floating type than `x`, or be absent.
+They normalize the last axis of `x` (group_norm: the axes after the batch), compute in float32 or better and return the
+type of `x`; weights may have another floating type than `x`, or be absent.
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ def layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float, offset: float = 0.0) -> Tensor:
-    """x/√(mean(x²) + ε) ⊙ (offset + weight) over the last axis (Zhang and Sennrich 2019); `offset` is added in float32."""
+    """x/√(mean(x²) + ε) ⊙ (offset + weight) over the last axis (Zhang and Sennrich 2019), the sum in float32."""
     y = widen(x) * torch.rsqrt(mean_square(x, -1) + eps)
     return (y if weight is None else y * (widen(weight) + offset)).to(x.dtype)
 
@@ -49,11 +51,12 @@ def dyt(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) ->
 def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Normalize each of `groups` runs of channels of `x` (batch, channels, …) together with all positions behind them.
 
-    weight and bias hold one number per channel (Wu and He 2018). One group is layer norm over (C, H, W), as many groups as
-    channels is instance norm.
+    weight and bias hold one number per channel (Wu and He 2018). One group is layer norm over (C, H, W), as many groups
+    as channels is instance norm.
     """
-    batch, channels = x.shape[:2]
-    statistics = moments(x.reshape(batch, groups, channels // groups, -1), (2, 3))
+    # The size of a group is spelled out: reshape cannot infer it for an empty batch.
+    members = x.shape[1] // groups * math.prod(x.shape[2:])
+    statistics = moments(x.reshape(x.shape[0], groups, members), -1)
     y = (statistics.deviation * torch.rsqrt(statistics.variance + eps)).reshape(x.shape)
     return _scale_and_shift(y, _per_channel(weight, x), _per_channel(bias, x)).to(x.dtype)
 

@@ -1,0 +1,107 @@
+"""What every normalization layer shares: its width, where its features lie, and the check of what it is given.
+
+Shapes, as everywhere in lncore: (features), (batch, features), (batch, time, features) with the features last, and
+(batch, channels, height, width) with the channels as features.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lncore.options import Range
+
+Eps = Annotated[float, Range(ge=0, le=1)]
+Gain = Annotated[float, Range(ge=-1000, le=1000)]
+
+
+class NormLayer(nn.Module, ABC):
+    """A layer that keeps the shape and type of its input; subclasses say how in `normalize`.
+
+    `forward` raises ValueError for a wrong width or number of axes, TypeError for an input that isn't floating point.
+    """
+
+    removes_bias: ClassVar[bool] = False
+    """Whether a constant added to a feature before the layer has no effect."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise ValueError(
+                f"{type(self).__name__}: the width is {width!r}, but must be a whole number of at least 1."
+            )
+        self.width = width
+
+    @abstractmethod
+    def normalize(self, x: Tensor) -> Tensor:
+        """The layer's function of an input that has passed the check."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        return self.normalize(x)
+
+    def _check(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise TypeError(
+                f"{type(self).__name__} got {x.dtype}, but normalizes floating point numbers only: use x.float()."
+            )
+        if not 1 <= x.dim() <= 4:
+            raise ValueError(
+                f"{type(self).__name__} got {x.dim()} axes, but takes (batch, features), (batch, time, features) or "
+                "(batch, channels, height, width): flatten the others."
+            )
+        axis = feature_axis(x)
+        if x.shape[axis] != self.width:
+            raise ValueError(
+                f"{type(self).__name__} of width {self.width} got {x.shape[axis]} features on axis {axis} of "
+                f"{tuple(x.shape)}: make the layer that wide, or put the features {_place(x)}."
+            )
+
+    def extra_repr(self) -> str:
+        return str(self.width)
+
+
+def feature_axis(x: Tensor) -> int:
+    """The axis of the features: 1 on images, the last one otherwise."""
+    return 1 if x.dim() == 4 else x.dim() - 1
+
+
+def _place(x: Tensor) -> str:
+    return "second, as channels" if x.dim() == 4 else "last"
+
+
+def along_features(parameter: Tensor, x: Tensor) -> Tensor:
+    """`parameter` (one number per feature) shaped so that it multiplies `x` feature by feature."""
+    return parameter.reshape(-1, 1, 1) if x.dim() == 4 else parameter
+
+
+def features_last(x: Tensor) -> Tensor:
+    """A view of `x` with its features on the last axis."""
+    return x.movedim(1, -1) if x.dim() == 4 else x
+
+
+def features_back(rows: Tensor) -> Tensor:
+    """Undo `features_last`."""
+    return rows.movedim(-1, 1) if rows.dim() == 4 else rows
+
+
+def whole_case(x: Tensor, image_axes: str) -> bool:
+    """Whether the statistics of `x` run over channels, height and width together instead of over the features alone."""
+    return x.dim() == 4 and image_axes == "chw"
+
+
+def gain_parameter(width: int, initial: float) -> nn.Parameter:
+    return nn.Parameter(torch.full((width,), float(initial)))
+
+
+def bias_parameter(width: int) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(width))
+
+
+def check_groups(owner: str, width: int, groups: int) -> None:
+    """Raise ValueError, naming the nearest numbers that would do, unless `groups` divides `width`."""
+    if width % groups:
+        fitting = [count for count in range(1, width + 1) if width % count == 0]
+        near = sorted(sorted(fitting, key=lambda count: abs(count - groups))[:3])
+        raise ValueError(f"{owner}: {groups} groups don't divide a width of {width}; {near} would.")
