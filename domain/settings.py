@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from domain.errors import InvalidSettings
 
 PREFIX = "NORMLAB_"
-SECRETS = ("database_url", "broker_url", "owner_key")
+SECRETS = ("database_url", "broker_url", "owner_key", "key")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -103,6 +103,16 @@ class Settings(BaseSettings):
     """Attempts in a row without progress before a run is failed."""
     max_queued_runs: int = Field(default=100_000, ge=1)
     """Queued runs an owner may have."""
+    crash_limit: int = Field(default=5, ge=1)
+    """`normlab up` gives up when one process ends this often within crash_window."""
+    crash_window: float = Field(default=60, gt=0)
+    """Seconds over which crashes are counted."""
+
+    # What the command line speaks to.
+    url: str = ""
+    """Address of the service; default the stack running over data_dir."""
+    key: SecretStr = SecretStr("")
+    """Token the command line shows; default the owner's key of data_dir."""
 
     @classmethod
     def settings_customise_sources(
