@@ -1,0 +1,1 @@
+"""HTTP over `domain`: routes, the event stream and the dashboard; never loads torch."""

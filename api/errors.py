@@ -1,0 +1,277 @@
+"""Refusals: every answer that isn't what was asked for is a problem document (RFC 9457) with a stable code.
+
+Errors of the domain (`domain.errors`) get their status in `DOMAIN`; what only HTTP can get wrong is here:
+
+Refusal
+├── BadBody 422               the JSON can't be read, or isn't what the route wants
+├── BadParameter 422          a query parameter or header is wrong
+├── BodyTooLarge 413
+├── UnsupportedMediaType 415
+├── ForgedRequest 403         a cookie without the header and origin only our pages send
+├── NoSuchAddress 404
+├── WrongMethod 405
+├── StillRunning 409          the first request with this idempotency key has not ended
+├── Stale 412                 If-Match names a version that is no longer current
+├── WrongHost 400
+├── Broken 500                our mistake; the log has the traceback under the request's id
+└── Busy 503                  try again: the database or the broker does not answer
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar, NamedTuple
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from domain import errors as domain
+from domain.errors import FieldError
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """A refusal, as RFC 9457 writes it."""
+
+    type: str = Field(description="Address of the page that explains this kind of problem.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong and what would be right.")
+    instance: str = Field(description="Path of the request.")
+    request_id: str = Field(description="Also in the X-Request-Id header and in the log.")
+    errors: list[FieldError] = Field(
+        description="The wrong places: JSON pointers (RFC 6901) into the body, `?name` for a query parameter."
+    )
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer; it is read as a sentence where it is raised
+    """Subclasses take facts and write their own sentence."""
+
+    status: ClassVar[HTTPStatus]
+    code: ClassVar[str]
+    meaning: ClassVar[str]
+
+    def __init__(
+        self, detail: str, *, errors: Sequence[FieldError] = (), headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = headers or {}
+
+
+class BadBody(Refusal):
+    status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-body"
+    meaning = "The body can't be accepted; errors points at each wrong place and says what would be right."
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(_sentence(errors), errors=errors)
+
+
+class BadParameter(Refusal):
+    status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-parameter"
+    meaning = "A query parameter or header is wrong; errors names it."
+
+    def __init__(self, name: str, detail: str) -> None:
+        error = FieldError(pointer=f"?{name}", code="invalid_parameter", detail=detail)
+        super().__init__(f"{name}: {detail}", errors=[error])
+
+
+class BodyTooLarge(Refusal):
+    status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large"
+    meaning = "The body is larger than this service reads."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body may hold {limit:,} bytes at most.")
+
+
+class UnsupportedMediaType(Refusal):
+    status, code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"
+    meaning = "Bodies are JSON."
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"The body must come with Content-Type: application/json, not {kind[:80] or 'none'}.")
+
+
+class ForgedRequest(Refusal):
+    status, code = HTTPStatus.FORBIDDEN, "forged-request"
+    meaning = "A browser session changes things only from this service's own pages (Origin and X-NormLab headers)."
+
+
+class NoSuchAddress(Refusal):
+    status, code = HTTPStatus.NOT_FOUND, "no-such-address"
+    meaning = "The service has nothing at this address; /docs lists what it has."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"There is nothing at {path[:200]!r}; /docs lists the addresses.")
+
+
+class WrongMethod(Refusal):
+    status, code = HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed"
+    meaning = "The address exists and does not know this method."
+
+    def __init__(self, method: str, headers: dict[str, str]) -> None:
+        super().__init__(f"This address does not know {method}, only {headers.get('Allow', '')}.", headers=headers)
+
+
+class StillRunning(Refusal):
+    status, code = HTTPStatus.CONFLICT, "still-running"
+    meaning = "The first request with this Idempotency-Key has not ended; ask again shortly."
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key has not ended.", headers={"Retry-After": "1"})
+
+
+class Stale(Refusal):
+    status, code = HTTPStatus.PRECONDITION_FAILED, "stale"
+    meaning = "The thing changed since the version named by If-Match; read it again."
+
+    def __init__(self, current: str) -> None:
+        super().__init__("It changed since you read it; read it again.", headers={"ETag": current})
+
+
+class WrongHost(Refusal):
+    status, code = HTTPStatus.BAD_REQUEST, "wrong-host"
+    meaning = "The Host header names a machine this service was not told to answer for (NORMLAB_ALLOWED_HOSTS)."
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"This service does not answer for the host {host[:100]!r}; see NORMLAB_ALLOWED_HOSTS.")
+
+
+class Broken(Refusal):
+    status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "internal"
+    meaning = "A mistake of the service; its log has the traceback under the request's id."
+
+    def __init__(self) -> None:
+        super().__init__("The service made a mistake; its log has more under this request_id.")
+
+
+class Busy(Refusal):
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "busy"
+    meaning = "A part this needs does not answer just now; ask again."
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+class _Kind(NamedTuple):
+    status: HTTPStatus
+    code: str
+    meaning: str
+
+
+DOMAIN: dict[type[domain.NormLabError], _Kind] = {
+    domain.InvalidSpec: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-spec",
+        "The job or study can't be accepted and nothing was stored; errors points at each wrong place.",
+    ),
+    domain.NotFound: _Kind(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing."),
+    domain.NotPossible: _Kind(
+        HTTPStatus.CONFLICT, "not-possible", "The thing exists, and its state doesn't allow this."
+    ),
+    domain.KeyReused: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "An Idempotency-Key came back with another body."
+    ),
+    domain.InvalidCursor: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-cursor", "The page cursor isn't one of ours."
+    ),
+    domain.NotAuthenticated: _Kind(
+        HTTPStatus.UNAUTHORIZED, "not-authenticated", "The request carries no valid key, or a revoked or expired one."
+    ),
+    domain.NotAllowed: _Kind(HTTPStatus.FORBIDDEN, "not-allowed", "The key is valid and lacks the scope this needs."),
+    domain.DatabaseNotReady: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "database-not-ready", "The database is not at the revision this version needs."
+    ),
+}
+"""How errors of the domain are answered."""
+
+PROBLEMS: dict[str, _Kind] = {kind.code: kind for kind in DOMAIN.values()} | {
+    kind.code: _Kind(kind.status, kind.code, kind.meaning) for kind in Refusal.__subclasses__()
+}
+"""Every kind of problem by its code, explained at /problems/{code}."""
+
+
+def problem(scope: Scope, error: Exception) -> JSONResponse:
+    """The problem document of an error."""
+    if isinstance(error, Refusal):
+        return _document(
+            scope, _Kind(error.status, error.code, error.meaning), error.detail, error.errors, error.headers
+        )
+    if isinstance(error, domain.NormLabError):
+        kind = next((DOMAIN[each] for each in type(error).__mro__ if each in DOMAIN), None)
+        if kind:
+            headers = {"WWW-Authenticate": 'Bearer realm="normlab"'} if kind.status == HTTPStatus.UNAUTHORIZED else {}
+            errors = error.errors if isinstance(error, domain.InvalidSpec) else []
+            return _document(scope, kind, _sentence(errors) if errors else str(error), errors, headers)
+    if isinstance(error, PoolTimeout | OperationalError):
+        return problem(scope, Busy("The database does not answer just now; ask again."))
+    return problem(scope, Broken())
+
+
+def _document(
+    scope: Scope, kind: _Kind, detail: str, errors: Sequence[FieldError], headers: dict[str, str]
+) -> JSONResponse:
+    body = {
+        "type": f"/problems/{kind.code}",
+        "title": kind.code.replace("-", " ").capitalize(),
+        "status": kind.status,
+        "detail": detail,
+        "instance": scope.get("path", ""),
+        "request_id": scope.get("state", {}).get("request_id", ""),
+        "errors": [error.model_dump() for error in errors],
+    }
+    return JSONResponse(body, status_code=kind.status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def _sentence(errors: Sequence[FieldError]) -> str:
+    """The first mistake in full, and how many more there are."""
+    first = errors[0]
+    more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
+    return f"{first.pointer}: {first.detail}{more}" if first.pointer else f"{first.detail}{more}"
+
+
+async def answer(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer from outside the routes (middleware)."""
+    await problem(scope, error)(scope, receive, send)
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    return problem(request.scope, error)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """What FastAPI found wrong in parameters, in our form."""
+    found = [_field(each) for each in error.errors()] if isinstance(error, RequestValidationError) else []
+    refusal = BadParameter(found[0].pointer.lstrip("?/"), found[0].detail)
+    refusal.errors = found
+    return problem(request.scope, refusal)
+
+
+def _field(error: dict[str, Any]) -> FieldError:
+    place, *path = [str(part) for part in error["loc"]]
+    pointer = "?" + ".".join(path) if place in {"query", "header", "cookie"} else "".join(f"/{part}" for part in path)
+    return FieldError(pointer=pointer, code=str(error["type"]), detail=str(error["msg"]))
+
+
+def _framework(request: Request, error: Exception) -> JSONResponse:
+    """The framework's own refusals: no such address, a method the address doesn't know."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem(request.scope, WrongMethod(request.method, dict(error.headers or {})))
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return problem(request.scope, NoSuchAddress(request.url.path))
+    return problem(request.scope, Broken())
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of routes and framework with a problem document."""
+    for kind in (Refusal, domain.NormLabError, PoolTimeout, OperationalError):
+        app.add_exception_handler(kind, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)

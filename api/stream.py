@@ -1,0 +1,134 @@
+"""The event stream: one reader of the event log, any number of followers, each resuming where it stopped.
+
+The log in the database is the truth; the reader asks it five times a second for what is new, so that events of any
+process arrive. A follower first reads what it missed, then is handed what is new through a bounded queue; one that
+reads too slowly is told to come back, and resumes by `Last-Event-ID`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.event import Event
+
+log = logging.getLogger("normlab.api")
+
+POLL_SECONDS = 0.2
+PAGE = 500
+QUEUE_BATCHES = 64
+
+Fetch = Callable[[int, int], Awaitable[list[Event]]]
+"""Events with a `seq` above the first number, in order, at most the second number of them."""
+LastSeq = Callable[[], Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events a follower wants; None means any."""
+
+    study_id: str | None = None
+    job_id: str | None = None
+    run_id: str | None = None
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event belongs to the named study, job or run."""
+        return (
+            self.study_id in {None, event.study_id}
+            and self.job_id in {None, event.job_id}
+            and self.run_id in {None, event.run_id}
+        )
+
+
+class SlowReader(Exception):  # noqa: N818 - a signal, not an error
+    """The follower's queue is full: it must reconnect."""
+
+
+@dataclass
+class _Follower:
+    queue: asyncio.Queue[list[Event] | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_BATCHES))
+    overflowed: bool = False
+
+
+class EventStream:
+    """Hands new events to followers. Lives in one event loop; `stop` ends every follower."""
+
+    def __init__(self, fetch: Fetch, last_seq: LastSeq) -> None:
+        self._fetch = fetch
+        self._last_seq = last_seq
+        self._followers: set[_Follower] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._stopped = False
+
+    @property
+    def followers(self) -> int:
+        return len(self._followers)
+
+    async def follow(self, after: int | None, fetch: Fetch, chosen: Filter) -> AsyncIterator[Event]:
+        """Events after `after` (None: from now on), then new ones as they come, until `stop`.
+
+        `fetch` reads what was missed, already filtered. Raises `SlowReader` when the caller does not keep up.
+        """
+        follower = _Follower()
+        self._followers.add(follower)
+        try:
+            seq = await self._ensure_reader()
+            if after is not None:
+                seq = after
+                while page := await fetch(seq, PAGE):
+                    for event in page:
+                        yield event
+                    seq = page[-1].seq
+            while (batch := await self._next(follower)) is not None:
+                for event in batch:
+                    if event.seq > seq and chosen.wants(event):
+                        yield event
+        finally:
+            self._followers.discard(follower)
+
+    async def _next(self, follower: _Follower) -> list[Event] | None:
+        if self._stopped:
+            return None
+        if follower.overflowed:
+            raise SlowReader
+        return await follower.queue.get()
+
+    async def _ensure_reader(self) -> int:
+        """Start the reader with the first follower. Returns the last number already in the log."""
+        async with self._starting:
+            last = await self._last_seq()
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read(last), name="event reader")
+            return last
+
+    async def _read(self, seq: int) -> None:
+        while self._followers and not self._stopped:
+            try:
+                batch = await self._fetch(seq, PAGE)
+            except SQLAlchemyError as error:
+                log.warning("the event log can't be read just now: %s", error)
+                batch = []
+            if batch:
+                seq = batch[-1].seq
+                self._hand_out(batch)
+            if len(batch) < PAGE:
+                await asyncio.sleep(POLL_SECONDS)
+
+    def _hand_out(self, batch: list[Event]) -> None:
+        for follower in self._followers:
+            try:
+                follower.queue.put_nowait(batch)
+            except asyncio.QueueFull:
+                follower.overflowed = True
+
+    def stop(self) -> None:
+        """End every follower; called when the process is told to end, since uvicorn waits for open streams."""
+        self._stopped = True
+        for follower in self._followers:
+            # A full queue is read to its end before `_next` looks at `_stopped`.
+            with contextlib.suppress(asyncio.QueueFull):
+                follower.queue.put_nowait(None)
