@@ -118,7 +118,7 @@ def evonorm_s0(
 
 
 def weight_norm(v: Tensor, gain: Tensor) -> Tensor:
-    """w = g·v/‖v‖ for every row of v (outputs first)."""
+    """Every row of v (outputs first) as g·v/‖v‖."""
     v = _double(v)
     norms = torch.sqrt((v**2).sum(tuple(range(1, v.dim())), keepdim=True))
     return _double(gain).reshape(-1, *(1,) * (v.dim() - 1)) * v / norms

@@ -74,7 +74,8 @@ class BatchNorm(NormLayer):
         count = check_batch(self, x)
         wide = widen(x).movedim(feature_axis(x), 1)
         first = first_case(wide)
-        mean, variance = self.running_mean - first, self.running_var.to(wide.dtype)
+        # torch keeps these two for the backward pass, so they are copies the layer won't change again.
+        mean, variance = self.running_mean - first, self.running_var.to(wide.dtype, copy=True)
         weight, eps = self._scaled(count)
         shifted = wide - along_channels(first, wide)
         y = functional.batch_norm(

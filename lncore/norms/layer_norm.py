@@ -21,8 +21,9 @@ from lncore.options import checked
 class LayerNorm(NormLayer):
     """Layer normalization: each case is centred and scaled by the mean and variance of its own features.
 
-    The paper has no ε; its authors' code has 1e-5 inside the root, as torch has. timm and flax use 1e-6,
-    TensorFlow 1e-3. x-transformers has no bias and can store the gain minus one (`bias=False, unit_offset=True`). Statistics are float32 or better whatever the input; the result has its type.
+    The paper has no ε; its authors' code has 1e-5 inside the root, as torch has; timm and flax use 1e-6, TensorFlow
+    1e-3. x-transformers has no bias and can store the gain minus one (`bias=False, unit_offset=True`). Statistics are
+    float32 or better whatever the input; the result has its type.
 
     Formula: y = (x − μ)/√(σ² + ε) ⊙ γ + β
     Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450), §3, gain 1 and bias 0 as in §6

@@ -1,0 +1,203 @@
+"""What every normalization of the menu must do; a new file is tested here before its own test exists."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from tests.lncore.variants import ALL, SHAPES, inputs, make, randomized
+
+pytestmark = pytest.mark.parametrize("name", ALL)
+KINDS = list(SHAPES)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shape_and_type_are_those_of_the_input(name: str, kind: str) -> None:
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        x = inputs(SHAPES[kind], dtype=dtype)
+        y = make(name)(x)
+        assert y.shape == x.shape
+        assert y.dtype == dtype
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_converted_to_half_precision_still_works(name: str, kind: str) -> None:
+    layer = make(name).to(torch.bfloat16)
+    assert layer(inputs(SHAPES[kind], dtype=torch.bfloat16)).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_and_the_input_receive_a_finite_gradient(name: str, kind: str) -> None:
+    layer = randomized(make(name))
+    x = inputs(SHAPES[kind]).requires_grad_()
+    (layer(x) * inputs(SHAPES[kind], seed=2)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    for label, parameter in layer.named_parameters():
+        assert parameter.grad is not None, label
+        assert parameter.grad.isfinite().all(), label
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_rounds_once(name: str, kind: str, dtype: torch.dtype) -> None:
+    """Computing in float32 and rounding the result leaves at most one unit in the last place of the output."""
+    layer = randomized(make(name))
+    x = inputs(SHAPES[kind], dtype=dtype)
+    exact = copy.deepcopy(layer).double()(x.double())
+    y = layer(x).double()
+    unit = torch.finfo(dtype).eps * exact.abs() + 1e-6
+    assert ((y - exact).abs() <= unit).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float16_statistics_do_not_overflow(name: str, kind: str) -> None:
+    """The square of a float16 above 255.9 is infinite, so statistics may not be taken in it."""
+    layer = make(name)
+    x = inputs(SHAPES[kind]).mul(2000).half()
+    assert layer(x).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_constant_input_gives_a_finite_result_and_gradient(name: str, kind: str) -> None:
+    layer = make(name)
+    x = torch.full(SHAPES[kind], 1234.5).requires_grad_()
+    y = layer(x)
+    y.sum().backward()
+    assert y.isfinite().all()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_one_or_two_features_work(name: str, width: int) -> None:
+    for shape in ((4, width), (4, 3, width), (4, width, 3, 3)):
+        x = inputs(shape)
+        assert make(name, width)(x).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_batch_gives_an_empty_result(name: str, kind: str) -> None:
+    layer = make(name)
+    x = torch.empty(0, *SHAPES[kind][1:], requires_grad=True)
+    before = {label: value.clone() for label, value in layer.state_dict().items()}
+    y = layer(x)
+    assert y.shape == x.shape
+    y.sum().backward()
+    assert all(torch.equal(before[label], value) for label, value in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strides_do_not_change_the_result(name: str, kind: str) -> None:
+    shape = SHAPES[kind]
+    x = inputs(shape)
+    wanted = randomized(make(name))(x)
+    transposed = x.transpose(0, -1).contiguous().transpose(0, -1)
+    every_other = torch.stack([x, x], -1).flatten(-2)[..., ::2]
+    shifted = torch.cat([torch.zeros(1), x.flatten()])[1:].view(shape)
+    for strided in (transposed, every_other, shifted):
+        assert torch.equal(strided, x)
+        torch.testing.assert_close(randomized(make(name))(strided), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expanded_inputs_and_gradients_work(name: str, kind: str) -> None:
+    shape = SHAPES[kind]
+    row = inputs(shape[1:])
+    x = row.expand(shape).requires_grad_()
+    y = randomized(make(name))(x)
+    torch.testing.assert_close(y, randomized(make(name))(row.expand(shape).clone()), rtol=1e-5, atol=1e-6)
+    y.sum().backward()  # an expanded gradient
+    assert x.grad is not None
+
+
+def test_a_state_dict_restores_the_layer(name: str) -> None:
+    trained = randomized(make(name))
+    for seed in range(3):
+        trained(inputs(SHAPES["vector"], seed))
+    restored = make(name)
+    restored.load_state_dict(trained.state_dict())
+    x = inputs(SHAPES["vector"], 9)
+    assert torch.equal(restored.eval()(x), trained.eval()(x))
+
+
+def test_copies_are_equal_and_independent(name: str) -> None:
+    layer = randomized(make(name))
+    x = inputs(SHAPES["vector"])
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(twin.eval()(x), layer.eval()(x))
+        assert not {id(parameter) for parameter in twin.parameters()} & {id(p) for p in layer.parameters()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_treats_each_case_alone(name: str, kind: str) -> None:
+    layer = randomized(make(name)).eval()
+    x = inputs(SHAPES[kind])
+    torch.testing.assert_close(layer(x)[:1], layer(x[:1]), rtol=1e-5, atol=1e-6)
+
+
+def test_the_same_input_gives_the_same_bytes(name: str) -> None:
+    x = inputs((64, 8))
+    assert torch.equal(randomized(make(name))(x), randomized(make(name))(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_without_a_graph_break_it_gives_the_same(name: str, kind: str) -> None:
+    torch._dynamo.reset()
+    x = inputs(SHAPES[kind]).requires_grad_()
+    plain, layer = randomized(make(name)), randomized(make(name))
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    y = compiled(x)
+    torch.testing.assert_close(y, plain(x), rtol=1e-5, atol=1e-6)
+    y.square().sum().backward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vmap_over_cases_equals_evaluating_the_batch(name: str, kind: str) -> None:
+    layer = randomized(make(name)).eval()
+    x = inputs(SHAPES[kind])
+    torch.testing.assert_close(torch.func.vmap(layer)(x.unsqueeze(1)).squeeze(1), layer(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_every_case_by_vmap_equal_the_loop(name: str, kind: str) -> None:
+    layer = randomized(make(name)).eval()
+    x = inputs(SHAPES[kind])
+
+    def loss(case: torch.Tensor) -> torch.Tensor:
+        return layer(case.unsqueeze(0)).square().sum()
+
+    together = torch.func.vmap(torch.func.grad(loss))(x)
+    torch.testing.assert_close(together, torch.stack([torch.func.grad(loss)(case) for case in x]), rtol=1e-4, atol=1e-5)
+
+
+def test_it_can_be_differentiated_twice(name: str) -> None:
+    layer = randomized(make(name)).double().eval()
+    x = inputs((3, 8), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradgradcheck(layer, (x,))
+
+
+def test_an_integer_input_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="float"):
+        make(name)(torch.ones(4, 8, dtype=torch.int64))
+
+
+def test_a_wrong_width_is_refused_with_both_numbers(name: str) -> None:
+    with pytest.raises(ValueError, match=r"width 8.*9 features"):
+        make(name)(torch.ones(4, 9))
+
+
+@pytest.mark.parametrize("width", [0, -3, 2.5, True])
+def test_a_width_that_is_none_is_refused(name: str, width: float) -> None:
+    from lncore import menu
+
+    with pytest.raises(ValueError, match="at least 1"):
+        menu.normalization(name)(width)  # type: ignore[arg-type]
+
+
+def test_it_is_a_module_whose_repr_shows_its_width(name: str) -> None:
+    layer = make(name)
+    assert isinstance(layer, nn.Module)
+    assert "8" in repr(layer)
