@@ -1,0 +1,51 @@
+"""What numba lacks: numbers at plain addresses, sums whose order is free, and stores that bypass the cache."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LINE = 64  # bytes of a cache line, written by one store
+
+
+@intrinsic
+def vector_at(typing_context: Any, address: Any, like: Any) -> Any:  # noqa: ARG001 - numba's calling convention
+    """A pointer to numbers of the type of `like` at an integer address, to be indexed with `load` and `store`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like)(types.int64, like), generate
+
+
+@intrinsic
+def stream(typing_context: Any, target: Any, source: Any, count: Any) -> Any:  # noqa: ARG001
+    """Copy `count` blocks of 64 bytes from one address to another; the target is aligned to 64 and not cached."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        block = ir.VectorType(ir.FloatType(), 16).as_pointer()
+        target, source, count = arguments
+        with cgutils.for_range(builder, count) as loop:
+            offset = builder.mul(loop.index, ir.Constant(ir.IntType(64), LINE))
+            value = builder.load(builder.inttoptr(builder.add(source, offset), block), align=4)
+            store = builder.store(value, builder.inttoptr(builder.add(target, offset), block), align=LINE)
+            one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+            store.set_metadata("nontemporal", one)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def plus(typing_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
+    """total + term where only this addition may be reordered, so that a sum is split over vector lanes.
+
+    Reordering a whole function would be shorter to ask for, and wrong: (x − mean) − delta becomes x − (mean + delta).
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.fadd(*arguments, flags=("reassoc", "nsz", "contract"))
+
+    return total(total, term), generate

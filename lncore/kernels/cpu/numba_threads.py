@@ -1,0 +1,77 @@
+"""Whether numba's kernels may run here, and with how many threads: decided at the first call, never at import."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+import torch
+
+# Both may be called by several threads at once; numba's third layer, workqueue, then ends the process. GNU OpenMP is
+# the first choice because torch has already loaded it: one pool of threads serves both.
+SAFE_LAYERS = {"omp": "numba.np.ufunc.omppool", "tbb": "numba.np.ufunc.tbbpool"}
+
+
+_forked = False
+
+
+def numba() -> ModuleType | None:
+    """numba, running on a threading layer that is safe here; None where it is not installed or has no such layer."""
+    return None if _forked else _load()
+
+
+@cache
+def _load() -> ModuleType | None:
+    if find_spec("numba") is None:
+        return None
+    module = import_module("numba")
+    try:
+        layer = module.threading_layer()
+    except ValueError:  # not started yet, so the choice is ours
+        layer = _start(module)
+    return module if layer in SAFE_LAYERS else None
+
+
+@contextmanager
+def torch_threads() -> Iterator[None]:
+    """Let numba use as many threads as torch does, in this thread and for this call."""
+    module = import_module("numba")
+    wanted = min(torch.get_num_threads(), module.config.NUMBA_NUM_THREADS)
+    before = module.get_num_threads()
+    if before == wanted:
+        yield
+        return
+    module.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        module.set_num_threads(before)
+
+
+def _start(module: ModuleType) -> str | None:
+    for layer, extension in SAFE_LAYERS.items():
+        if module.config.THREADING_LAYER in {"default", "threadsafe", "safe", layer} and _loads(extension):
+            module.config.THREADING_LAYER = layer
+            module.set_num_threads(module.config.NUMBA_NUM_THREADS)  # this starts the threads
+            return str(module.threading_layer())
+    return None
+
+
+def _loads(extension: str) -> bool:
+    try:
+        import_module(extension)
+    except ImportError:
+        return False
+    return True
+
+
+def _note_fork() -> None:
+    """GNU OpenMP does not survive a fork, and numba ends a child that tries: such a child takes the plain path."""
+    global _forked  # noqa: PLW0603 - the process itself has changed
+    _forked = _load.cache_info().currsize > 0
+
+
+os.register_at_fork(after_in_child=_note_fork)

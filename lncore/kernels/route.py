@@ -1,0 +1,61 @@
+"""Which backend computes a call: fused where device, dtype, size and transforms allow it, else plain torch."""
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+from lncore.kernels.cpu import numba_threads
+
+_CPU_TYPES = frozenset({torch.float32, torch.float64, torch.float16, torch.bfloat16})
+_GPU_TYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
+_ORDINARY = (Tensor, Parameter)
+
+
+def backend_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
+    """The backend that may compute on x and its parameters; None means plain torch.
+
+    Plain torch it is while a compiler traces (which fuses by itself), inside vmap, grad and jvp transforms (which need
+    to see the operations), for tensor subclasses, empty inputs, and where the backend's own needs are missing.
+    """
+    if torch.compiler.is_compiling() or type(x) not in _ORDINARY or x.numel() == 0 or _transformed():
+        return None
+    kind = x.device.type
+    if kind == "cpu":
+        backend = _cpu() if x.dtype in _CPU_TYPES else None
+    elif kind == "cuda":
+        backend = _gpu() if x.dtype in _GPU_TYPES else None
+    else:
+        backend = None
+    return backend if backend is not None and all(_fits(parameter, x) for parameter in parameters) else None
+
+
+def _transformed() -> bool:
+    """Whether something looks at each operation: functorch, forward-mode differentiation, a dispatch mode, a tracer."""
+    return (
+        torch._C._are_functorch_transforms_active()  # noqa: SLF001 - torch offers no public question
+        or forward_ad._current_level >= 0  # noqa: SLF001
+        or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001
+        or torch.jit.is_tracing()
+    )
+
+
+def _fits(parameter: Tensor | None, x: Tensor) -> bool:
+    return parameter is None or (type(parameter) in _ORDINARY and parameter.device == x.device)
+
+
+def _cpu() -> ModuleType | None:
+    return _cpu_backend() if numba_threads.numba() is not None else None
+
+
+@cache
+def _cpu_backend() -> ModuleType:
+    return import_module("lncore.kernels.cpu.backend")
+
+
+def _gpu() -> ModuleType | None:
+    return None
