@@ -1,0 +1,88 @@
+"""What learns: a model with its optimizer and precision, made from a JobSpec; deterministic when the spec says so."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from domain.job import JobSpec
+from domain.training import Adam, AdamW, RmsProp, Sgd, TrainingSpec
+from worker import menus
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Learner:
+    """A model, its optimizer, and how many optimizer steps they have made together."""
+
+    model: nn.Module
+    forward: Callable[..., Any]
+    """The model as it is called in training: compiled where the job asks for it."""
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    device: torch.device
+    precision: str
+    step: int = 0
+
+    def autocast(self) -> torch.autocast:
+        """The context in which the model computes: float32, or narrower products with float32 statistics."""
+        narrow = self.precision != "fp32"
+        return torch.autocast(self.device.type, dtype=PRECISIONS[self.precision] if narrow else None, enabled=narrow)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device of a run: `auto` is the GPU where there is one."""
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise NoGpuError
+    return torch.device("cuda", torch.cuda.current_device()) if wanted != "cpu" and available else torch.device("cpu")
+
+
+class NoGpuError(RuntimeError):
+    """The job asks for a GPU and this worker has none."""
+
+    def __init__(self) -> None:
+        super().__init__("The job asks for device cuda, and this worker has no GPU: send it to a queue of GPU workers.")
+
+
+def prepare(training: TrainingSpec, seed: int) -> None:
+    """Seed every generator and set torch's switches for one run: a warm process carries over nothing of the last one."""
+    torch.use_deterministic_algorithms(training.deterministic)
+    torch.backends.cudnn.benchmark = not training.deterministic
+    torch.backends.cudnn.deterministic = training.deterministic
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 - a library that draws from numpy's one generator must repeat itself
+    torch.manual_seed(seed)
+
+
+def make_learner(spec: JobSpec, shape: tuple[int, ...], classes: int, device: torch.device) -> Learner:
+    """The learner of a job, initialised from torch's generator on the CPU so that every device starts alike."""
+    training = spec.training
+    model = menus.make_model(spec.architecture, spec.normalization, shape, classes).to(device)
+    return Learner(
+        model=model,
+        forward=torch.compile(model) if training.compile else model,
+        optimizer=make_optimizer(training, model),
+        scaler=torch.amp.GradScaler(device.type, enabled=training.precision == "fp16"),
+        device=device,
+        precision=training.precision,
+    )
+
+
+def make_optimizer(training: TrainingSpec, model: nn.Module) -> torch.optim.Optimizer:
+    """torch's optimizer for a job. Fused where torch has it fused: one pass over the parameters instead of many."""
+    chosen, parameters = training.optimizer, model.parameters()
+    options = chosen.model_dump(exclude={"kind"})
+    if isinstance(chosen, Sgd):
+        return torch.optim.SGD(parameters, fused=True, **options)
+    if isinstance(chosen, Adam):
+        return torch.optim.Adam(parameters, fused=True, **options)
+    if isinstance(chosen, AdamW):
+        return torch.optim.AdamW(parameters, fused=True, **options)
+    assert isinstance(chosen, RmsProp)  # noqa: S101 - the union of the spec has no other member
+    return torch.optim.RMSprop(parameters, **options)

@@ -1,0 +1,22 @@
+"""Cross-entropy loss."""
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Loss:
+    """Mean cross-entropy of the true classes, in nats.
+
+    Formula: −(1/n) Σ log softmax(logits)[target]
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+    unit: ClassVar[str] = "nats"
+    lower_is_better: ClassVar[bool] = True
+
+    @staticmethod
+    def total(logits: Tensor, targets: Tensor) -> Tensor:
+        """The sum over the cases, a scalar on their device."""
+        return F.cross_entropy(logits.float(), targets, reduction="sum")
