@@ -1,0 +1,1 @@
+"""The `normlab` command: starts the stack, submits, watches, compares; it talks HTTP to the API."""

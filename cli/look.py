@@ -1,0 +1,124 @@
+"""`normlab ls` and `normlab show`: what there is, and one thing in full."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cli.client import Client, Record
+from cli.output import console, counts_text, number, print_json, seconds, status_text, table
+from cli.places import Place, connect, locate
+
+
+class Listing(StrEnum):
+    STUDIES = "studies"
+    JOBS = "jobs"
+    RUNS = "runs"
+    WORKERS = "workers"
+
+
+def ls(
+    what: Annotated[Listing, typer.Argument(help="What to list.")] = Listing.STUDIES,
+    study: Annotated[str | None, typer.Option(help="Only of this study (id or name).")] = None,
+    job: Annotated[str | None, typer.Option(help="Only of this job.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only runs in this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
+) -> None:
+    """List studies, jobs, runs or workers, the newest first."""
+    client = connect()
+    query = {"study": locate(client, study, kinds=("study",)).id if study else None, "job": job, "status": status}
+    records = list(client.pages(f"/v1/{what.value}", limit=limit, **query))
+    if as_json:
+        print_json(records)
+        return
+    columns, row = ROWS[what]
+    console.print(table(None, columns, (row(record) for record in records)))
+
+
+def show(
+    what: Annotated[str, typer.Argument(help="Id of a run, job or study, or a study's name.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Print the log of a run instead.")] = False,
+) -> None:
+    """Show one run, job or study: its state, its spec, and what went wrong if something did."""
+    client = connect()
+    place = locate(client, what, kinds=("run",) if logs else ("run", "job", "study"))
+    if logs:
+        _print_logs(client, place)
+        return
+    record = client.get(place.path)
+    if as_json:
+        print_json(record)
+        return
+    _print_fields(record)
+    _print_members(client, place)
+
+
+def _print_fields(record: Record) -> None:
+    """Each field on a line, nested ones by dotted path; empty ones are left out."""
+    rows = [(name, value) for name, value in _flat(record, "") if value not in (None, "", [], {})]
+    console.print(table(None, ("field", "value"), rows))
+
+
+def _flat(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        return [pair for name, inner in value.items() for pair in _flat(inner, f"{path}.{name}" if path else name)]
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [pair for place, inner in enumerate(value) for pair in _flat(inner, f"{path}.{place}")]
+    return [(path, ", ".join(map(str, value)) if isinstance(value, list) else value)]
+
+
+def _print_members(client: Client, place: Place) -> None:
+    """Below a study its jobs, below a job its runs, below a run its attempts."""
+    if place.kind == "study":
+        columns, row = ROWS[Listing.JOBS]
+        members = client.pages("/v1/jobs", study=place.id)
+    elif place.kind == "job":
+        columns, row = ROWS[Listing.RUNS]
+        members = client.pages("/v1/runs", job=place.id)
+    else:
+        columns, row = ATTEMPTS
+        members = iter(client.get(f"{place.path}/attempts")["data"])
+    console.print()
+    console.print(table(None, columns, (row(record) for record in members)))
+
+
+def _print_logs(client: Client, place: Place) -> None:
+    for line in client.get(f"{place.path}/logs")["data"]:
+        console.print(Text(str(line["text"] if isinstance(line, dict) else line)), soft_wrap=True)
+
+
+def _study_row(study: Record) -> Sequence[Any]:
+    return study["id"], study["name"], study["cells"], counts_text(study["counts"]), study["created_at"][:19]
+
+
+def _job_row(job: Record) -> Sequence[Any]:
+    return job["id"], job["label"], len(job["seeds"]), counts_text(job["counts"]), job["created_at"][:19]
+
+
+def _run_row(run: Record) -> Sequence[Any]:
+    done = f"{100 * run['progress']:.0f} %"
+    return run["id"], run["seed"], status_text(run), run["step"], done, seconds(run["seconds_left"]), run["attempt"]
+
+
+def _worker_row(worker: Record) -> Sequence[Any]:
+    queues = ", ".join(worker["queues"])
+    return worker["name"], worker["status"], worker["device_name"], queues, worker["run_id"] or "–"
+
+
+def _attempt_row(attempt: Record) -> Sequence[Any]:
+    ending = attempt["ending"] or "running"
+    why = attempt["reason"] or (f"signal {attempt['signal']}" if attempt["signal"] else "")
+    return attempt["number"], attempt["worker"], number(attempt["start_step"]), ending, why, attempt["message"] or ""
+
+
+ATTEMPTS = (("attempt", "worker", "from step", "ending", "reason", "message"), _attempt_row)
+ROWS: dict[Listing, tuple[Sequence[str], Callable[[Record], Sequence[Any]]]] = {
+    Listing.STUDIES: (("id", "name", "jobs", "runs", "created"), _study_row),
+    Listing.JOBS: (("id", "label", "seeds", "runs", "created"), _job_row),
+    Listing.RUNS: (("id", "seed", "status", "step", "done", "left", "attempt"), _run_row),
+    Listing.WORKERS: (("name", "status", "device", "queues", "run"), _worker_row),
+}

@@ -1,0 +1,65 @@
+"""`normlab submit`: a job or a study from a file."""
+
+import uuid
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from cli.client import Client, Record
+from cli.exits import ExitCode
+from cli.output import console, number, print_json, seconds, table
+from cli.places import Place, connect
+from cli.progress import follow
+from cli.specfile import Document, is_study, read_document
+
+
+def submit(
+    file: Annotated[str, typer.Argument(help="YAML or JSON file with a job or a study; - reads standard input.")],
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to the end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be submitted; store nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Submit a job or a study. With --watch the exit code says whether every run succeeded."""
+    document = read_document(file)
+    client = connect()
+    answer = send(client, document, dry_run=dry_run)
+    if as_json and not watch:
+        print_json(answer)
+    elif dry_run:
+        _show_expansion(answer)
+    elif not as_json:
+        _show_submitted(client, answer, study=is_study(document))
+    if watch and not dry_run:
+        place = Place("study" if is_study(document) else "job", answer["id"])
+        final = follow(client, place, quiet=as_json)
+        if as_json:
+            print_json(final.record)
+        raise typer.Exit(ExitCode.OK if final.all_succeeded else ExitCode.FAILED)
+
+
+def send(client: Client, document: Document, *, dry_run: bool = False) -> Record:
+    """Post the document where it belongs. The key makes a repeated request harmless, should an answer get lost."""
+    path = "/v1/studies" if is_study(document) else "/v1/jobs"
+    headers = {} if dry_run else {"Idempotency-Key": uuid.uuid4().hex}
+    answer: Record = client.post(path, document, headers=headers, dry_run="true" if dry_run else None)
+    return answer
+
+
+def _show_submitted(client: Client, answer: Record, *, study: bool) -> None:
+    runs = sum(answer["counts"].values())
+    what = f"study {answer['name']!r}: {answer['cells']} jobs, {runs} runs" if study else f"job: {runs} runs"
+    console.print(f"Submitted {escape(what)}.")
+    console.print(answer["id"])
+    page = "studies" if study else "jobs"
+    console.print(f"{client.address.url}/{page}/{answer['id']}", soft_wrap=True)
+
+
+def _show_expansion(answer: Record) -> None:
+    """What a dry run answers: the jobs in their order, how many runs, and how long such runs took before."""
+    jobs = answer.get("jobs") or []
+    rows = [(place, job.get("label", ""), len(job.get("seeds", []))) for place, job in enumerate(jobs, 1)]
+    console.print(table(None, ("#", "job", "runs"), rows, right=("#", "runs")))
+    console.print(f"{len(jobs)} jobs, {number(answer.get('runs'))} runs; nothing was stored.")
+    if answer.get("seconds") is not None:
+        console.print(f"Past runs of the same shape took {seconds(answer['seconds'])} in all.")
