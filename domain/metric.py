@@ -1,0 +1,82 @@
+"""Metrics: what a name such as `test_error` measures, in which unit it is read, which way is better, and when."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.catalog import Catalog
+from domain.nearest import suggest
+
+__all__ = ["MEASURED", "SPLITS", "Metric", "MetricChoice", "describe_metric", "metric_names", "metric_problem"]
+
+SPLITS = ("train", "validation", "test")
+
+
+class MetricChoice(BaseModel):
+    """Which number of a run counts: a metric, at the end, at its best, or at a step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(max_length=100)] = "test_error"
+    at: Literal["final", "best"] | Annotated[int, Field(ge=1)] = "final"
+    """`final`, `best`, or the number of a step."""
+
+
+class Metric(BaseModel):
+    """A metric as it is read by people. Stored values times `scale` are in `unit`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    label: str
+    unit: str = ""
+    scale: float = 1.0
+    lower_is_better: bool = True
+
+    @property
+    def difference_unit(self) -> str:
+        """Differences of percents are points."""
+        return "points" if self.unit == "%" else self.unit
+
+
+MEASURED = {
+    "step_time": Metric(name="step_time", label="time per step", unit="ms", scale=1000.0),
+    "samples_per_second": Metric(
+        name="samples_per_second", label="samples per second", unit="1/s", lower_is_better=False
+    ),
+    "peak_memory": Metric(name="peak_memory", label="peak memory", unit="MB", scale=1e-6),
+}
+"""What every run measures of itself, stored in seconds, 1/s and bytes."""
+
+
+def metric_names(catalog: Catalog, *, splits: Sequence[str] = SPLITS, measured: bool = True) -> list[str]:
+    """Every name a series can have: `<split>_<metric>` for the catalog's metrics, and what is measured."""
+    scored = [f"{split}_{metric}" for split in splits for metric in catalog.menu("metrics")]
+    return [*scored, *(MEASURED if measured else ())]
+
+
+def metric_problem(name: str, catalog: Catalog, *, splits: Sequence[str] = SPLITS, measured: bool = True) -> str | None:
+    """A sentence when there is no such metric, None when there is."""
+    names = metric_names(catalog, splits=splits, measured=measured)
+    return None if name in names else f"There is no metric {name[:60]!r}. {suggest(name, names)}"
+
+
+def describe_metric(name: str, catalog: Catalog) -> Metric:
+    """What the metric `name` measures; a name that no menu has (a diagnostic, an older version's) reads as itself."""
+    if name in MEASURED:
+        return MEASURED[name]
+    split, _, kind = name.partition("_")
+    entry = catalog.menu("metrics").get(kind) if split in SPLITS else None
+    label = name.replace("_", " ")
+    if entry is None:
+        return Metric(name=name, label=label)
+    unit = str(entry.fact("unit", ""))
+    share = unit in {"share", "fraction", "%"}
+    return Metric(
+        name=name,
+        label=label,
+        unit="%" if share else unit,
+        scale=100.0 if share else 1.0,
+        lower_is_better=bool(entry.fact("lower_is_better", True)),
+    )

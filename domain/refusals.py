@@ -1,0 +1,161 @@
+"""What a pydantic model refuses, as FieldErrors for people: JSON pointers, plain words, the nearest valid name."""
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from domain.errors import FieldError
+from domain.nearest import suggest
+from domain.option import looks_like_number
+from domain.pointer import pointer
+
+__all__ = ["validate"]
+
+NOUNS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
+}
+
+
+RARER = {
+    "finite_number": ("out_of_range", "NaN and infinity are not values; give a finite number."),
+    "string_pattern_mismatch": ("wrong_text", "It holds a character that is not allowed here."),
+    "string_unicode": ("wrong_text", "It holds half of a surrogate pair, which is no character."),
+}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(
+    model: type[Model], raw: object, *, elsewhere: Sequence[str] = ()
+) -> tuple[Model | None, list[FieldError]]:
+    """`raw` as a `model`, or None and everything that is refused.
+
+    What stands below the top-level fields in `elsewhere` is somebody else's to judge, so it is not reported twice; that
+    one of them is missing is reported.
+    """
+    try:
+        return model.model_validate(raw), []
+    except ValidationError as refused:
+        found = [_as_field_error(model, raw, error) for error in _plain(refused.errors(include_url=False))]
+    given = raw if isinstance(raw, Mapping) else {}
+    judged = [pointer([field]) for field in elsewhere if field in given]
+    return None, [error for error in found if not any(_lies_in(error.pointer, place) for place in judged)]
+
+
+def _lies_in(place: str, above: str) -> bool:
+    return place == above or place.startswith(f"{above}/")
+
+
+def _plain(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """One error per place and kind: a union reports one per member."""
+    return list({(error["loc"], error["type"]): error for error in errors}.values())
+
+
+def _as_field_error(model: type[BaseModel], raw: object, error: ErrorDetails) -> FieldError:
+    path = _path_in(raw, error["loc"])
+    code, detail = _say(model, path, error)
+    where = [*path, "kind"] if error["type"].startswith("union_tag") else path
+    return FieldError(pointer=pointer(where), code=code, detail=detail)
+
+
+def _path_in(raw: object, location: Sequence[str | int]) -> list[str | int]:
+    """The location as a path in what was sent: pydantic also names the union member it tried, which nobody wrote."""
+    path: list[str | int] = []
+    here: object = raw
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        if isinstance(here, Mapping) and (part in here or (last and here.get("kind") != part)):
+            path.append(part)
+            here = here.get(part)
+        elif isinstance(here, (list, tuple)) and isinstance(part, int):
+            path.append(part)
+            here = here[part] if part < len(here) else None
+    return path
+
+
+def _say(model: type[BaseModel], path: Sequence[str | int], error: ErrorDetails) -> tuple[str, str]:
+    """The code and the sentence for one of pydantic's errors."""
+    kind, facts, given = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "missing":
+        return "missing", f"{path[-1] if path else 'A value'} is missing."
+    if kind == "extra_forbidden":
+        return (
+            "unknown_key",
+            f"There is no {str(path[-1])[:60]!r} here. {suggest(path[-1], _fields_beside(model, path))}",
+        )
+    if kind.startswith(("union_tag", "literal")):
+        return _say_choice(kind, facts, given)
+    return _say_value(kind, facts, given) or (kind, f"{error['msg']}.")
+
+
+def _say_choice(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str]:
+    names = _listed(facts.get("expected_tags", facts.get("expected", "")))
+    if kind == "union_tag_not_found":
+        return "missing", "The kind is missing."
+    if kind == "union_tag_invalid":
+        return "unknown_variant", f"There is no {facts['tag']!r}. {suggest(facts['tag'], names)}"
+    return "unknown_choice", f"{_shown(given)} is not a choice. {suggest(given, names)}"
+
+
+def _say_value(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str] | None:
+    if kind in NOUNS:
+        return "wrong_type", f"It must be {NOUNS[kind]}, not {_shown(given)}.{looks_like_number(given)}"
+    if kind in LIMITS:
+        word, fact = LIMITS[kind]
+        return "out_of_range", f"It is {_shown(given)}, but must be {word} {facts[fact]:g}."
+    if kind == "value_error":
+        sentence = str(facts["error"])
+        return "wrong_value", f"{sentence[:1].upper()}{sentence[1:]}."
+    return RARER.get(kind)
+
+
+def _listed(quoted: str) -> list[str]:
+    """The names in pydantic's `'a', 'b' or 'c'`."""
+    return quoted.split("'")[1::2]
+
+
+def _fields_beside(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The fields of the object in which the last part of `path` stands."""
+    here: set[type[BaseModel]] = {model}
+    for part in path[:-1]:
+        here = {
+            found
+            for owner in here
+            if part in owner.model_fields
+            for found in _models_in(owner.model_fields[str(part)].annotation)
+        }
+    return sorted({name for owner in here for name in owner.model_fields})
+
+
+def _models_in(annotation: Any) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    if typing.get_origin(annotation) in {typing.Annotated, typing.Union, types.UnionType, list, tuple}:
+        return {found for member in typing.get_args(annotation) for found in _models_in(member)}
+    return set()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a number of more than 30 digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

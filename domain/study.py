@@ -1,0 +1,344 @@
+"""A study: a base JobSpec, axes that vary, seeds, a metric, a baseline and a question; it expands into jobs."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.catalog import Catalog
+from domain.errors import FieldError, InvalidSpec
+from domain.job import (
+    PRIORITY,
+    QUEUES,
+    JobSpec,
+    Seeds,
+    Tags,
+    parse_spec,
+    seed_list,
+    spec_hash,
+    wrong_queue,
+    wrong_seeds,
+)
+from domain.metric import MetricChoice, metric_problem
+from domain.nearest import suggest
+from domain.pointer import pointer
+from domain.refusals import validate
+from domain.run import Record
+from domain.training import Strict
+from domain.words import key_words, value_words
+
+__all__ = ["Cell", "PlannedRun", "Study", "StudyRequest", "StudySpec", "expand", "parse_study", "runs_in_order"]
+
+MAX_CELLS = 2_000
+MAX_RUNS = 20_000
+MAX_AXES = 8
+MAX_ERRORS = 20
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Question = Annotated[str, Field(max_length=500)]
+Path = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+Where = Annotated[dict[Path, Any], Field(min_length=1, max_length=MAX_AXES)]
+
+
+class StudyRequest(Strict):
+    """The body of a study submission."""
+
+    name: Name
+    question: Question = ""
+    base: dict[str, Any]
+    """A JobSpec; what every cell varies may be left out."""
+    vary: Annotated[
+        dict[Path, Annotated[list[Any], Field(min_length=1, max_length=MAX_CELLS)]], Field(max_length=MAX_AXES)
+    ]
+    """Axes: a dotted path (`training.batch_size`) or a whole choice (`normalization`), each with its values."""
+    exclude: Annotated[list[Where], Field(max_length=MAX_CELLS)] = Field(default_factory=list)
+    """Cells to leave out: every path named in an entry has the value it gives."""
+    seeds: Seeds = 3
+    metric: MetricChoice = MetricChoice()
+    baseline: dict[Path, Any] = Field(default_factory=dict)
+    """What the others are compared with, by path."""
+    tags: Tags = Field(default_factory=dict)
+    queue: Annotated[str, Field(max_length=64)] = "default"
+    priority: Annotated[int, Field(ge=-PRIORITY, le=PRIORITY)] = 0
+
+
+class StudySpec(BaseModel):
+    """A study that passed every check. `base`, `vary`, `exclude` and `baseline` are kept as they were written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    question: str = ""
+    base: dict[str, Any]
+    vary: dict[str, list[Any]]
+    exclude: list[dict[str, Any]] = Field(default_factory=list)
+    seeds: tuple[int, ...]
+    metric: MetricChoice
+    baseline: dict[str, Any]
+    tags: dict[str, str] = Field(default_factory=dict)
+    queue: str = "default"
+    priority: int = 0
+
+    @property
+    def axes(self) -> list[str]:
+        """The paths that vary."""
+        return list(self.vary)
+
+
+class Cell(BaseModel):
+    """One combination of the axes: a job of the study."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: dict[str, Any]
+    """The value of each axis, as a scalar: a whole choice by its label (`layer_norm`, `group_norm groups=8`)."""
+    label: str
+    spec: JobSpec
+    spec_hash: str
+
+
+class PlannedRun(BaseModel):
+    """One run of an expansion: which cell (its position), which seed, and the seed's rank."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cell: int
+    seed: int
+    seed_rank: int
+
+
+class Study(Record):
+    """A stored study as people read it."""
+
+    id: str
+    name: str
+    question: str
+    spec: dict[str, Any]
+    """The StudySpec: base, vary, exclude, … as written."""
+    axes: list[str]
+    seeds: list[int]
+    metric: MetricChoice
+    baseline: dict[str, Any]
+    tags: dict[str, str]
+    queue: str
+    priority: int
+    owner: str | None
+    created_at: datetime
+    updated_at: datetime
+    cells: int
+    """How many jobs it has."""
+    counts: dict[str, int]
+    """Runs by status."""
+    outcomes: dict[str, int]
+    """Succeeded runs by outcome."""
+
+
+def parse_study(raw: object, catalog: Catalog, *, queues: Sequence[str] = QUEUES) -> tuple[StudySpec, list[Cell]]:
+    """The study that `raw` (parsed JSON or YAML) describes, and its cells in order, each checked against the catalog.
+
+    Raises InvalidSpec with pointers into `raw`; an invalid cell that is not excluded refuses the study and is named.
+    """
+    request, errors = validate(StudyRequest, raw)
+    if request is None:
+        raise InvalidSpec(errors[:MAX_ERRORS])
+    seeds = seed_list(request.seeds)
+    _raise(
+        [
+            *wrong_seeds(request.seeds),
+            *wrong_queue(request.queue, queues),
+            *_wrong_metric(request.metric, catalog),
+            *_too_many(request.vary, len(seeds)),
+        ]
+    )
+    fields = request.model_dump(include=set(StudySpec.model_fields) - {"seeds", "metric"})
+    study = StudySpec(**fields, seeds=seeds, metric=request.metric)
+    cells = expand(study, catalog)
+    _raise(_wrong_baseline(study, cells))
+    return study, cells
+
+
+def expand(study: StudySpec, catalog: Catalog) -> list[Cell]:
+    """The cells of a study; the first axis changes slowest. Raises InvalidSpec, naming the cell that cannot run."""
+    labels = {path: axis_labels(values) for path, values in study.vary.items()}
+    errors: list[FieldError] = []
+    cells: list[Cell] = []
+    used: set[int] = set()
+    for positions in itertools.product(*(range(len(values)) for values in study.vary.values())):
+        place = dict(zip(study.vary, positions, strict=True))
+        raw = _merged(study, place)
+        excluded = [number for number, where in enumerate(study.exclude) if _matches(raw, where)]
+        used.update(excluded)
+        if excluded:
+            continue
+        key = {path: labels[path][position] for path, position in place.items()}
+        cell, wrong = _make_cell(raw, key, catalog)
+        errors += [_in_study(error, place, key) for error in wrong]
+        cells += [cell] if cell else []
+    errors += _unused_exclusions(study, used)
+    _raise(errors or _duplicates(cells) or _nothing_left(cells))
+    return cells
+
+
+def runs_in_order(cells: Sequence[Cell], seeds: Sequence[int]) -> Iterator[PlannedRun]:
+    """Breadth first: the first seed of every cell, then the second; an early answer that gets tighter."""
+    for rank, seed in enumerate(seeds):
+        for number in range(len(cells)):
+            yield PlannedRun(cell=number, seed=seed, seed_rank=rank)
+
+
+def axis_labels(values: Sequence[Any]) -> list[Any]:
+    """The values of an axis as scalars that tell them apart.
+
+    A whole choice is called by its kind, and by the options in which it differs from another choice of that kind.
+    """
+    kinds = [value.get("kind") if isinstance(value, Mapping) else None for value in values]
+    return [
+        _choice_label(value, alone=kinds.count(value.get("kind")) == 1)
+        if isinstance(value, Mapping)
+        else _scalar(value)
+        for value in values
+    ]
+
+
+def _choice_label(choice: Mapping[str, Any], *, alone: bool) -> str:
+    kind = str(choice.get("kind", ""))
+    options = " ".join(f"{name}={_scalar(value)}" for name, value in choice.items() if name != "kind")
+    return kind if alone or not options else f"{kind} {options}".strip()
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return "-".join(str(item) for item in value)
+    return value
+
+
+def _merged(study: StudySpec, place: Mapping[str, int]) -> dict[str, Any]:
+    """The base with the values of one cell put in; whole choices first, so that an axis below one adjusts it."""
+    raw: dict[str, Any] = json.loads(json.dumps(study.base))
+    for path in sorted(place, key=lambda path: path.count(".")):
+        _put(raw, path.split("."), study.vary[path][place[path]])
+    return raw
+
+
+def _put(raw: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    here = raw
+    for key in keys[:-1]:
+        below = here.get(key)
+        here[key] = dict(below) if isinstance(below, dict) else {}
+        here = here[key]
+    here[keys[-1]] = dict(value) if isinstance(value, dict) else value
+
+
+def _matches(raw: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    return all(_same(_get(raw, path.split(".")), wanted) for path, wanted in where.items())
+
+
+def _get(raw: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        if not isinstance(raw, Mapping) or key not in raw:
+            return _Missing
+        raw = raw[key]
+    return raw
+
+
+class _Missing:
+    """Stands for a path that leads nowhere; equal to nothing that can be written."""
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Equal, or an object that has everything the wanted one names; True is not 1."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            name in found and _same(found[name], value) for name, value in wanted.items()
+        )
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+
+
+def _make_cell(raw: dict[str, Any], key: dict[str, Any], catalog: Catalog) -> tuple[Cell | None, list[FieldError]]:
+    try:
+        spec = parse_spec(raw, catalog)
+    except InvalidSpec as refused:
+        return None, refused.errors
+    return Cell(key=key, label=key_words(key), spec=spec, spec_hash=spec_hash(spec)), []
+
+
+def _in_study(error: FieldError, place: Mapping[str, int], key: Mapping[str, Any]) -> FieldError:
+    """The error of a cell, pointed at the axis or at the base it comes from, and naming the cell."""
+    keys = [part.replace("~1", "/").replace("~0", "~") for part in error.pointer.split("/")[1:]]
+    for path in sorted(place, key=lambda path: -path.count(".")):
+        along = path.split(".")
+        if keys[: len(along)] == along:
+            where = pointer(["vary", path, place[path], *keys[len(along) :]])
+            return FieldError(pointer=where, code=error.code, detail=_named(error.detail, key))
+    return FieldError(pointer=pointer(["base", *keys]), code=error.code, detail=_named(error.detail, key))
+
+
+def _named(detail: str, key: Mapping[str, Any]) -> str:
+    return f"Cell {key_words(key)}: {detail}" if key else detail
+
+
+def _unused_exclusions(study: StudySpec, used: set[int]) -> list[FieldError]:
+    return [
+        FieldError(pointer=pointer(["exclude", number]), code="matches_nothing", detail="No cell has these values.")
+        for number in range(len(study.exclude))
+        if number not in used
+    ]
+
+
+def _duplicates(cells: Sequence[Cell]) -> list[FieldError]:
+    first: dict[str, Cell] = {}
+    return [
+        FieldError(
+            pointer="/vary",
+            code="duplicate",
+            detail=f"Cells {known.label} and {cell.label} are the same job once defaults are filled in.",
+        )
+        for cell in cells
+        if (known := first.setdefault(cell.spec_hash, cell)) is not cell
+    ]
+
+
+def _nothing_left(cells: Sequence[Cell]) -> list[FieldError]:
+    detail = "Every cell is excluded; nothing is left to run."
+    return [] if cells else [FieldError(pointer="/exclude", code="nothing_left", detail=detail)]
+
+
+def _wrong_metric(metric: MetricChoice, catalog: Catalog) -> list[FieldError]:
+    problem = metric_problem(metric.name, catalog)
+    return [FieldError(pointer="/metric/name", code="unknown_metric", detail=problem)] if problem else []
+
+
+def _too_many(vary: Mapping[str, Sequence[Any]], seeds: int) -> list[FieldError]:
+    """Counted before anything is expanded."""
+    cells = math.prod(len(values) for values in vary.values())
+    if cells > MAX_CELLS:
+        detail = f"The axes have {cells} combinations; a study has at most {MAX_CELLS}."
+        return [FieldError(pointer="/vary", code="resource_limit", detail=detail)]
+    if cells * seeds > MAX_RUNS:
+        detail = f"{cells} cells × {seeds} seeds are {cells * seeds} runs; a study has at most {MAX_RUNS}."
+        return [FieldError(pointer="/seeds", code="resource_limit", detail=detail)]
+    return []
+
+
+def _wrong_baseline(study: StudySpec, cells: Sequence[Cell]) -> list[FieldError]:
+    """A baseline that no cell has would silently compare nothing."""
+    specs = [cell.spec.resolved() for cell in cells]
+    errors = []
+    for path, wanted in study.baseline.items():
+        found = [_get(spec, path.split(".")) for spec in specs]
+        if not any(_same(value, wanted) for value in found):
+            known = {value_words(value) for value in found if value is not _Missing and not isinstance(value, Mapping)}
+            detail = f"No cell has {path} = {value_words(wanted)}. {suggest(value_words(wanted), known)}"
+            errors.append(FieldError(pointer=pointer(["baseline", path]), code="matches_nothing", detail=detail))
+    return errors
+
+
+def _raise(errors: Sequence[FieldError]) -> None:
+    """The first errors, each once: what is wrong with the base is wrong with every cell, but said for one."""
+    if errors:
+        once = {(error.pointer, error.code): error for error in reversed(errors)}
+        raise InvalidSpec(list(reversed(once.values()))[:MAX_ERRORS])

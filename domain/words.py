@@ -1,0 +1,44 @@
+"""Fields and values in words: `training.batch_size` 4 is read as "batch size 4"."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["field_words", "key_words", "setting_words", "value_words"]
+
+SHORT = {"lr": "learning rate", "eps": "ε", "betas": "β"}
+UNITS = {"steps", "epochs", "seconds"}
+
+
+def field_words(path: str) -> str:
+    """The name of a field: its last key in words; of a kind, what it is the kind of."""
+    *above, last = path.split(".")
+    if last == "kind" and above:
+        last = above[-1]
+    return SHORT.get(last, last.replace("_", " "))
+
+
+def value_words(value: Any) -> str:
+    """A value as it is read in a sentence."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return "-".join(value_words(item) for item in value)
+    return str(value)
+
+
+def setting_words(path: str, value: Any) -> str:
+    """A field and its value: `batch size 4`; a variant is called by its name alone, a budget by its unit behind."""
+    if isinstance(value, str) and (path.endswith("kind") or "." not in path):
+        return value
+    if path.rsplit(".", 1)[-1] in UNITS:
+        return f"{value_words(value)} {field_words(path)}"
+    return f"{field_words(path)} {value_words(value)}"
+
+
+def key_words(key: Mapping[str, Any]) -> str:
+    """Several fields: `batch_norm, batch size 4`; no fields are the empty text."""
+    return ", ".join(setting_words(path, value) for path, value in key.items())
