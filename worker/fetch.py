@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from domain.job import Choice
 from domain.settings import Settings
 from worker.menus import make_dataset, variants
 from worker.sources import DatasetUnavailableError, Sources
@@ -23,7 +24,7 @@ def main() -> int:
 
 def describe(name: str) -> dict[str, Any]:
     """What the dataset is, and whether a run could load it now without the network."""
-    dataset = make_dataset({"kind": name})
+    dataset = make_dataset(Choice(kind=name))
     try:
         dataset.load(Sources(Settings().datasets_dir, addresses=()))
         here = True
@@ -37,7 +38,7 @@ def describe(name: str) -> dict[str, Any]:
 def fetch(name: str) -> int:
     """Get the dataset from its first source that answers, saying each step; the exit status."""
     try:
-        make_dataset({"kind": name}).load(Sources(Settings().datasets_dir, announce=print))
+        make_dataset(Choice(kind=name)).load(Sources(Settings().datasets_dir, announce=print))
     except DatasetUnavailableError as error:
         sys.stderr.write(f"{error}\n")
         return 1
