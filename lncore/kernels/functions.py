@@ -50,9 +50,7 @@ def add_rms_norm(
 
 def dyt(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """tanh(alpha·x) ⊙ weight + bias, weight and bias along the last axis (Zhu et al. 2025); alpha is one number."""
-    # The fused tanh is a float32 one, and knows one alpha for all.
-    suits = x.element_size() <= 4 and alpha.numel() == 1  # noqa: PLR2004 - bytes of a float32
-    backend = backend_for(x, alpha, weight, bias) if suits else None
+    backend = backend_for(x, alpha, weight, bias) if alpha.numel() == 1 else None
     if backend is None:
         return plain.dyt(x, alpha, weight, bias)
     return DynamicTanh.apply(backend, x, alpha, weight, bias)

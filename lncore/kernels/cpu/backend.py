@@ -16,13 +16,10 @@ from lncore.kernels.cpu import tanh as tanh_kernels
 from lncore.kernels.cpu.addresses import LINE
 from lncore.kernels.cpu.numba_threads import torch_threads
 from lncore.kernels.cpu.pages import prepare
+from lncore.moments import widen
 
 _NUMBER = {torch.float32: np.float32, torch.float64: np.float64}
 _ONE = {dtype: number(1) for dtype, number in _NUMBER.items()}
-# The rational tanh is as good as float32 and no better.
-_ODD = tuple(np.float32(c) for c in tanh_kernels.ODD)
-_EVEN = tuple(np.float32(c) for c in tanh_kernels.EVEN)
-_BOUND = np.float32(tanh_kernels.BOUND)
 
 
 def norm_forward(
@@ -78,25 +75,25 @@ def norm_backward(
 
 
 def tanh_forward(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """tanh(alpha·x)·weight + bias by rows, in float32."""
-    wide = x.float()
+    """tanh(alpha·x)·weight + bias by rows."""
+    wide = widen(x)
     m, n = wide.shape
-    y, chunks, dtype = torch.empty_like(wide), _chunks(m), torch.float32
+    y, chunks, dtype = torch.empty_like(wide), _chunks(m), wide.dtype
     past_cache = prepare(y) and _streams(y)
     scratch = wide.new_empty(chunks, n)
     weight, bias = _gain(weight, n, dtype), _shift(bias, n, dtype)
     with torch_threads():
         tanh_kernels.forward(
             wide.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), scratch.data_ptr(), past_cache,
-            m, n, wide.itemsize, chunks, np.float32(alpha.item()), _ONE[dtype], _ODD, _EVEN, _BOUND,
+            m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
         )  # fmt: skip
     return y.to(x.dtype)
 
 
 def tanh_backward(g: Tensor, x: Tensor, alpha: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, alpha, weight and bias."""
-    dtype = torch.float32
-    wide, wide_g = x.float(), g.float()
+    wide, wide_g = widen(x), widen(g)
+    dtype = wide.dtype
     m, n = wide.shape
     dx, chunks = torch.empty_like(wide), _chunks(m)
     prepare(dx)
@@ -105,7 +102,7 @@ def tanh_backward(g: Tensor, x: Tensor, alpha: Tensor, weight: Tensor | None) ->
     with torch_threads():
         tanh_kernels.backward(
             wide_g.data_ptr(), wide.data_ptr(), weight.data_ptr(), dx.data_ptr(), partials.data_ptr(),
-            scratch.data_ptr(), m, n, wide.itemsize, chunks, np.float32(alpha.item()), _ONE[dtype], _ODD, _EVEN, _BOUND,
+            scratch.data_ptr(), m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
         )  # fmt: skip
     total = partials.sum(0)
     return dx.to(x.dtype), total[2 * n], total[:n], total[n : 2 * n]

@@ -6,19 +6,20 @@ norm is that weight and bias belong to channels, each a run of the row.
 
 from typing import Any
 
-from numba import carray, njit, prange
+from numba import carray, prange
 
 from lncore.kernels.cpu.addresses import plus, vector_at
-from lncore.kernels.cpu.rows import DELTA, FAST, MEAN, RSTD, moments
+from lncore.kernels.cpu.compiling import arithmetic, over_rows
+from lncore.kernels.cpu.rows import DELTA, MEAN, RSTD, moments
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _write_run(x: Any, y: Any, mean: Any, delta: Any, scale: Any, shift: Any) -> None:
     for i in range(len(x)):
         y[i] = ((x[i] - mean) - delta) * scale + shift
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _sums(g: Any, x: Any, one: Any, mean: Any, delta: Any) -> Any:
     """Σ g·(x − mean) and Σ g over one channel's run."""
     along = plain = one - one
@@ -28,13 +29,13 @@ def _sums(g: Any, x: Any, one: Any, mean: Any, delta: Any) -> Any:
     return along, plain
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _write_gradient(g: Any, x: Any, dx: Any, mean: Any, delta: Any, scale: Any, along: Any, plain: Any) -> None:
     for i in range(len(x)):
         dx[i] = g[i] * scale - ((x[i] - mean) - delta) * along - plain
 
 
-@njit(parallel=True, fastmath=FAST, cache=True)
+@over_rows
 def forward(
     x: int, w: int, b: int, y: int, stats: int, rows: int, groups: int, channels: int, positions: int, size: int,
     count: Any, eps: Any, one: Any,
@@ -54,7 +55,7 @@ def forward(
             _write_run(source, target, mean, delta, rstd * weight[channel], bias[channel])
 
 
-@njit(parallel=True, fastmath=FAST, cache=True)
+@over_rows
 def backward(
     g: int, x: int, w: int, stats: int, dx: int, partials: int,
     rows: int, groups: int, channels: int, positions: int, size: int, count: Any, one: Any,

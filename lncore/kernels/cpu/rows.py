@@ -8,17 +8,15 @@ x̂ = ((x − mean) − delta)·rstd is as exact in the backward pass as in the 
 import math
 from typing import Any
 
-from numba import carray, njit, prange
+from numba import carray, prange
 
 from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
+from lncore.kernels.cpu.compiling import arithmetic, over_rows
 
-# Products and sums may be fused, nothing else: infinities and NaN keep their meaning, and since division stays
-# division the mean of equal numbers is exact and a constant row gives exactly its bias.
-FAST = {"contract", "nsz"}
 MEAN, DELTA, RSTD = 0, 1, 2
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def moments(x: Any, count: Any, one: Any, eps: Any, centred: Any) -> Any:
     """Corrected two-pass mean and variance of one row; the root mean square alone where it is not centred."""
     n = len(x)
@@ -43,7 +41,7 @@ def moments(x: Any, count: Any, one: Any, eps: Any, centred: Any) -> Any:
     return mean, delta, one / math.sqrt(variance + eps)
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _write_row(x: Any, w: Any, b: Any, y: Any, mean: Any, delta: Any, rstd: Any, centred: Any) -> None:
     if centred:
         for i in range(len(x)):
@@ -53,13 +51,13 @@ def _write_row(x: Any, w: Any, b: Any, y: Any, mean: Any, delta: Any, rstd: Any,
             y[i] = x[i] * rstd * w[i]
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _add_row(x: Any, r: Any, h: Any) -> None:
     for i in range(len(x)):
         h[i] = x[i] + r[i]
 
 
-@njit(parallel=True, fastmath=FAST, cache=True)
+@over_rows
 def forward(
     x: int, residual: int, w: int, b: int, h: int, y: int, stats: int, scratch: int,
     m: int, n: int, size: int, chunks: int, count: Any, eps: Any, one: Any, centred: bool,
@@ -86,7 +84,7 @@ def forward(
 
 # The loops below are kept apart, one or two results each: the vectorizer must be able to check that what it writes
 # does not overlap what it reads, and gives up where too many pairs need checking.
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: Any) -> Any:
     """Σ g·w and Σ g·w·x̂ of one row."""
     plain = along = one - one
@@ -97,26 +95,26 @@ def _projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: 
     return plain, along * rstd
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _write_gradient(g: Any, x: Any, w: Any, dx: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
     for i in range(len(x)):
         dx[i] = (g[i] * w[i] - plain - ((x[i] - mean) - delta) * along) * rstd
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _add_into(target: Any, term: Any) -> None:
     for i in range(len(target)):
         target[i] += term[i]
 
 
-@njit(fastmath=FAST, cache=True)
+@arithmetic
 def _gather_affine(g: Any, x: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd: Any) -> None:
     for i in range(len(x)):
         dw[i] += g[i] * (((x[i] - mean) - delta) * rstd)
         db[i] += g[i]
 
 
-@njit(parallel=True, fastmath=FAST, cache=True)
+@over_rows
 def backward(
     g: int, dh: int, x: int, w: int, stats: int, dx: int, partials: int, scratch: int,
     m: int, n: int, size: int, chunks: int, count: Any, one: Any, centred: bool,
