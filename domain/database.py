@@ -1,9 +1,9 @@
 """The door to the database: one transaction to write, one to read, on SQLite or PostgreSQL.
 
-    with database.write() as c:      # commits when the block ends, rolls back when it raises
-        run = runs.claim(c, ...)
-    with database.read() as c:       # cannot write
-        page = runs.page(c, ...)
+with database.write() as c:      # commits when the block ends, rolls back when it raises
+    run = runs.claim(c, ...)
+with database.read() as c:       # cannot write
+    page = runs.page(c, ...)
 """
 
 import json

@@ -160,6 +160,8 @@ class Run(Record):
     """None while the budget is in seconds."""
     progress: float
     """Share of the budget done, 0 to 1."""
+    seconds: float
+    """Seconds of training so far, over all attempts that count."""
     seconds_left: float | None
     worker: str | None
     last_heartbeat_at: datetime | None

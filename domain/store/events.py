@@ -34,15 +34,17 @@ def append(
     """Record that something happened. `run` is a row or record with id, job_id and study_id, and fills all three."""
     if run is not None:
         run_id, job_id, study_id = run.id, run.job_id, run.study_id
-    c.info.setdefault(PENDING, []).append({
-        "kind": kind,
-        "run_id": run_id,
-        "job_id": job_id,
-        "study_id": study_id,
-        "level": level,
-        "message": storable(message, limit=4000),
-        "data": data or {},
-    })
+    c.info.setdefault(PENDING, []).append(
+        {
+            "kind": kind,
+            "run_id": run_id,
+            "job_id": job_id,
+            "study_id": study_id,
+            "level": level,
+            "message": storable(message, limit=4000),
+            "data": data or {},
+        }
+    )
 
 
 def flush(c: Connection) -> None:

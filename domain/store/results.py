@@ -1,0 +1,119 @@
+"""What runs contribute to a comparison: the metric's value, and what it cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from domain.comparison import RunResult
+from domain.job import flat
+from domain.metric import MEASURED, MetricChoice
+from domain.store.metrics import value_at
+from domain.store.rollups import FINITE
+from domain.tables import job, point, run, series
+
+
+def results(
+    c: Connection,
+    metric: MetricChoice,
+    *,
+    study_id: str | None = None,
+    job_ids: Sequence[str] = (),
+    lower_is_better: bool = True,
+    threshold: float | None = None,
+) -> list[RunResult]:
+    """The runs of a study, or of some jobs, by job and seed; of a seed that was retried only the newest.
+
+    `threshold` asks for the first step and time at which the metric was at or beyond it.
+    """
+    query = select(run, job.c.spec).join(job, job.c.id == run.c.job_id).where(run.c.retried_by.is_(None))
+    query = query.where(run.c.study_id == study_id) if study_id else query.where(run.c.job_id.in_(job_ids))
+    rows = c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all()
+    ids = [row.id for row in rows]
+    summaries = _summaries(c, ids, [metric.name, *MEASURED])
+    at_step = value_at(c, ids, metric.name, metric.at) if isinstance(metric.at, int) else {}
+    reached = _reaching(c, ids, metric.name, threshold, lower_is_better=lower_is_better)
+    specs = {row.job_id: flat(row.spec) for row in rows}
+    made = []
+    for row in rows:
+        of = summaries.get(row.id, {})
+        best = _best(of.get(metric.name), lower_is_better=lower_is_better)
+        value = best if metric.at == "best" else _last(of.get(metric.name))
+        value = at_step.get(row.id) if isinstance(metric.at, int) else value
+        made.append(_result(row, specs[row.job_id], of, value=value, best=best, reached=reached.get(row.id)))
+    return made
+
+
+def _result(
+    row: Row[Any],
+    spec: dict[str, Any],
+    of: Mapping[str, Row[Any]],
+    *,
+    value: float | None,
+    best: float | None,
+    reached: tuple[int, float] | None,
+) -> RunResult:
+    step_time = _middle(of.get("step_time"))
+    return RunResult(
+        run_id=row.id,
+        job_id=row.job_id,
+        seed=row.seed,
+        status=row.status,
+        outcome=row.outcome,
+        spec=spec,
+        value=value,
+        best=best,
+        step_time_ms=None if step_time is None else step_time * 1000,
+        samples_per_second=_middle(of.get("samples_per_second")),
+        peak_memory=of["peak_memory"].max if "peak_memory" in of else None,
+        seconds=row.seconds or None,
+        steps=row.step,
+        steps_to=reached[0] if reached else None,
+        seconds_to=reached[1] if reached else None,
+    )
+
+
+def _summaries(c: Connection, run_ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Row[Any]]]:
+    found: dict[str, dict[str, Row[Any]]] = {}
+    query = select(series).where(series.c.run_id.in_(run_ids), series.c.name.in_(names), series.c.count > 0)
+    for row in c.execute(query):
+        found.setdefault(row.run_id, {})[row.name] = row
+    return found
+
+
+def _last(row: Row[Any] | None) -> float | None:
+    return row.last if row is not None and row.last_kind == FINITE else None
+
+
+def _best(row: Row[Any] | None, *, lower_is_better: bool) -> float | None:
+    if row is None:
+        return None
+    best: float | None = row.min if lower_is_better else row.max
+    return best
+
+
+def _middle(row: Row[Any] | None) -> float | None:
+    """The median once the run has ended, the mean while it runs."""
+    if row is None:
+        return None
+    middle: float | None = row.mean if row.median is None else row.median
+    return middle
+
+
+def _reaching(
+    c: Connection, run_ids: Sequence[str], name: str, threshold: float | None, *, lower_is_better: bool
+) -> dict[str, tuple[int, float]]:
+    """The first step at which the metric was at or beyond the threshold, and the seconds of training until then."""
+    if threshold is None:
+        return {}
+    beyond = point.c.value <= threshold if lower_is_better else point.c.value >= threshold
+    first = (
+        select(series.c.id, series.c.run_id, func.min(point.c.step).label("step"))
+        .join(point, point.c.series_id == series.c.id)
+        .where(series.c.run_id.in_(run_ids), series.c.name == name, beyond)
+        .group_by(series.c.id, series.c.run_id)
+        .subquery()
+    )
+    at = select(first.c.run_id, first.c.step, point.c.relative)
+    at = at.join(point, and_(point.c.series_id == first.c.id, point.c.step == first.c.step))
+    return {row.run_id: (row.step, row.relative) for row in c.execute(at)}

@@ -1,0 +1,136 @@
+"""Runs: reading them, and by re-export everything that changes one (claims, reports, endings, requests)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from domain.errors import NotFound
+from domain.event import EventKind
+from domain.run import Attempt, Checkpoint, Run, RunStatus, StatusChange
+from domain.store import pages
+from domain.store.claims import claim
+from domain.store.endings import finish, lose, release
+from domain.store.pages import Page
+from domain.store.reports import bad_checkpoint, drop_old_checkpoints, report, saved_checkpoint
+from domain.store.requests import request, request_job, request_study
+from domain.tables import attempt, checkpoint, event, run
+
+__all__ = [
+    "attempts",
+    "bad_checkpoint",
+    "checkpoints",
+    "claim",
+    "counts",
+    "drop_old_checkpoints",
+    "finish",
+    "get",
+    "lose",
+    "of_jobs",
+    "page",
+    "queue_depths",
+    "release",
+    "report",
+    "request",
+    "request_job",
+    "request_study",
+    "saved_checkpoint",
+]
+
+STATUS_EVENTS = (
+    EventKind.RUN_QUEUED,
+    EventKind.RUN_STARTED,
+    EventKind.RUN_RESUMED,
+    EventKind.RUN_PAUSED,
+    EventKind.RUN_SUCCEEDED,
+    EventKind.RUN_FAILED,
+    EventKind.RUN_CANCELLED,
+    EventKind.RUN_LOST,
+)
+
+
+def get(c: Connection, run_id: str) -> Run:
+    """One run with its history. Raises NotFound."""
+    row = c.execute(select(run).where(run.c.id == run_id)).one_or_none()
+    if row is None:
+        raise NotFound("run", run_id)
+    return Run.model_validate({**row._mapping, "status_history": _history(c, run_id)})
+
+
+def _history(c: Connection, run_id: str) -> list[StatusChange]:
+    query = select(event.c.at, event.c.data).where(event.c.run_id == run_id, event.c.kind.in_(STATUS_EVENTS))
+    return [
+        StatusChange(at=row.at, status=row.data["status"], reason=row.data.get("reason"))
+        for row in c.execute(query.order_by(event.c.seq))
+    ]
+
+
+def page(
+    c: Connection,
+    *,
+    job_id: str | None = None,
+    study_id: str | None = None,
+    status: Sequence[str] = (),
+    outcome: str | None = None,
+    queue: str | None = None,
+    worker: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[Run]:
+    """A page of runs, newest first."""
+    query = select(run)
+    wanted = {"job_id": job_id, "study_id": study_id, "outcome": outcome, "queue": queue, "worker": worker}
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(run.c[name] == value)
+    if status:
+        query = query.where(run.c.status.in_(status))
+    return pages.fetch(c, query, run, _records, cursor=cursor, limit=limit)
+
+
+def _records(rows: Sequence[Row[Any]]) -> list[Run]:
+    return [Run.model_validate(row) for row in rows]
+
+
+def of_jobs(c: Connection, job_ids: Sequence[str], *, retried: bool = False) -> list[Run]:
+    """The runs of these jobs by job and seed; of a seed that was retried only the newest, unless `retried`."""
+    query = select(run).where(run.c.job_id.in_(job_ids))
+    if not retried:
+        query = query.where(run.c.retried_by.is_(None))
+    return _records(c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all())
+
+
+def attempts(c: Connection, run_id: str) -> list[Attempt]:
+    """The tries at a run, oldest first."""
+    query = select(attempt).where(attempt.c.run_id == run_id).order_by(attempt.c.token)
+    return [Attempt.model_validate(row) for row in c.execute(query)]
+
+
+def checkpoints(c: Connection, run_id: str) -> list[Checkpoint]:
+    """The checkpoints whose files are kept, newest first."""
+    query = select(checkpoint).where(checkpoint.c.run_id == run_id)
+    rows = c.execute(query.order_by(checkpoint.c.step.desc(), checkpoint.c.token.desc()))
+    return [Checkpoint.model_validate(row) for row in rows]
+
+
+def counts(c: Connection, **of: str) -> dict[str, int]:
+    """Runs by status, of everything or of one `job_id` or `study_id`; retried runs are left out."""
+    query = select(run.c.status, func.count()).where(run.c.retried_by.is_(None)).group_by(run.c.status)
+    return {status.value: 0 for status in RunStatus} | dict(_of(c, query, of))
+
+
+def _of(c: Connection, query: Select[Any], of: Mapping[str, str]) -> list[tuple[str, int]]:
+    for name, value in of.items():
+        query = query.where(run.c[name] == value)
+    return [(status, count) for status, count in c.execute(query)]
+
+
+def queue_depths(c: Connection) -> dict[str, dict[str, int]]:
+    """Queued, running and paused runs by queue."""
+    live = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PAUSED)
+    query = select(run.c.queue, run.c.status, func.count()).where(run.c.status.in_(live))
+    depths: dict[str, dict[str, int]] = defaultdict(lambda: {str(status): 0 for status in live})
+    for queue, status, count in c.execute(query.group_by(run.c.queue, run.c.status)):
+        depths[queue][status] = count
+    return dict(depths)
