@@ -1,0 +1,1 @@
+"""The dashboard: server-rendered pages at `/`, their figures, templates and static files."""

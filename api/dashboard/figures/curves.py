@@ -1,0 +1,143 @@
+"""Learning curves of a comparison: mean and band over seeds, single seeds, or minimum to maximum."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from api.dashboard.figures.plot import (
+    EDGE_AXIS,
+    Figure,
+    Trace,
+    band,
+    edge_marks,
+    label,
+    label_text,
+    line,
+    padded,
+    rounded,
+    spread,
+    x_axis,
+    y_axis,
+)
+from api.dashboard.palette import Slot
+
+Show = Literal["mean", "seeds", "range"]
+
+HEAD = 0.1
+"""The share of the horizontal axis whose values do not rule the vertical range: the first steep fall."""
+
+
+@dataclass(frozen=True)
+class SeedCurve:
+    """One seed's series; `left_at` is where it became NaN or infinite, None for one that stayed."""
+
+    seed: int
+    x: Sequence[int]
+    y: Sequence[float]
+    left_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One variant's curve: the mean over n seeds at common x, and the interval where n allows one."""
+
+    name: str
+    slot: Slot
+    n: int
+    x: Sequence[int]
+    mean: Sequence[float]
+    low: Sequence[float] | None
+    high: Sequence[float] | None
+    seeds: Sequence[SeedCurve] = field(default_factory=tuple)
+
+
+def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str, show: Show = "mean") -> Figure:
+    """The figure of one stratum. Bands lie under all lines; labels stand at the right, or in the key when narrow."""
+    traces = [trace for curve in reversed(drawn) for trace in _under(curve, show)]
+    traces += [_mean_line(curve, show) for curve in reversed(drawn) if len(curve.x)]
+    marks = [_left(curve) for curve in drawn if any(seed.left_at is not None for seed in curve.seeds)]
+    y_range = visible_range(drawn)
+    layout = {
+        "margin": {"l": 46, "r": 12 + 8 * max((len(_label(curve)) for curve in drawn), default=6), "t": 8, "b": 42},
+        "xaxis": x_axis(x_title, range=[0, _last_x(drawn)]),
+        "yaxis": y_axis(y_title, range=y_range),
+        "yaxis2": EDGE_AXIS,
+        "annotations": _labels(drawn, y_range),
+        "meta": {"narrow": {"margin": {"l": 42, "r": 24}, "annotations": []}},
+    }
+    return {"data": [*traces, *marks], "layout": layout}
+
+
+def visible_range(drawn: Sequence[Curve]) -> list[float]:
+    """The vertical range that the curves need after their first steep part."""
+    start = HEAD * _last_x(drawn)
+    values: list[float] = []
+    for curve in drawn:
+        for series in (curve.mean, curve.low or (), curve.high or ()):
+            values += [value for x, value in zip(curve.x, series, strict=False) if x >= start]
+    return padded(values)
+
+
+def _last_x(drawn: Sequence[Curve]) -> int:
+    own = [x for curve in drawn for x in curve.x[-1:]]
+    return max(own + [seed.x[-1] for curve in drawn for seed in curve.seeds if len(seed.x)], default=1)
+
+
+def _under(curve: Curve, show: Show) -> list[Trace]:
+    if show == "seeds":
+        return [_seed_line(curve, seed) for seed in curve.seeds]
+    low, high = (curve.low, curve.high) if show == "mean" else _extremes(curve)
+    if low is None or high is None:
+        return []
+    return [band(curve.x, low, high, curve.slot, curve.name)]
+
+
+def _extremes(curve: Curve) -> tuple[list[float] | None, list[float] | None]:
+    """Lowest and highest of the seeds at the common x; None with fewer than two seeds."""
+    by_x = [dict(zip(seed.x, seed.y, strict=True)) for seed in curve.seeds if seed.left_at is None]
+    if len(by_x) < 2 or not all(x in values for values in by_x for x in curve.x):
+        return None, None
+    at = [[values[x] for values in by_x] for x in curve.x]
+    return [min(values) for values in at], [max(values) for values in at]
+
+
+def _seed_line(curve: Curve, seed: SeedCurve) -> Trace:
+    return line(
+        seed.x,
+        seed.y,
+        curve.slot,
+        f"{curve.name}, seed {seed.seed}",
+        line={"color": curve.slot.tint(0.55), "width": 1, "dash": curve.slot.dash},
+        legendgroup=curve.name,
+        hovertemplate=f"seed {seed.seed}: %{{y:.4g}}<extra>{curve.name}</extra>",
+        meta={"role": "seed", "variant": curve.name, "seed": seed.seed},
+    )
+
+
+def _mean_line(curve: Curve, show: Show) -> Trace:
+    """The line of the mean; with one seed it says so instead of pretending a band."""
+    if curve.n == 1:
+        return line(curve.x, curve.mean, curve.slot, curve.name, hovertemplate="%{y:.4g}, n = 1: no interval")
+    if show == "mean" and curve.low is not None and curve.high is not None:
+        half = rounded([(top - bottom) / 2 for top, bottom in zip(curve.high, curve.low, strict=True)], 3)
+        hover = f"%{{y:.4g}} ± %{{customdata:.2g}} (n = {curve.n})"
+        return line(curve.x, curve.mean, curve.slot, curve.name, customdata=half, hovertemplate=hover)
+    return line(curve.x, curve.mean, curve.slot, curve.name, hovertemplate=f"mean %{{y:.4g}} (n = {curve.n})")
+
+
+def _left(curve: Curve) -> Trace:
+    left = [seed for seed in curve.seeds if seed.left_at is not None]
+    hover = [f"{curve.name}, seed {seed.seed} diverged at {seed.left_at}" for seed in left]
+    return edge_marks([seed.left_at or 0 for seed in left], hover, f"{curve.name}, diverged")
+
+
+def _label(curve: Curve) -> str:
+    return f"{curve.name}, n = 1" if curve.n == 1 else curve.name
+
+
+def _labels(drawn: Sequence[Curve], y_range: list[float]) -> list[dict[str, object]]:
+    ending = [curve for curve in drawn if len(curve.mean) and math.isfinite(curve.mean[-1])]
+    gap = 0.062 * (y_range[1] - y_range[0])
+    places = spread([curve.mean[-1] for curve in ending], gap, *y_range)
+    return [label(place, label_text(curve.slot, _label(curve))) for curve, place in zip(ending, places, strict=True)]

@@ -1,0 +1,162 @@
+"""One run's series: every bucket thin, the moving average thick; attempts, NaN and infinity marked."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.dashboard.figures.plot import EDGE_AXIS, Figure, Trace, edge_marks, note, rounded, x_axis, y_axis
+from api.dashboard.numbers import figures, number
+from api.dashboard.palette import Slot, colour
+
+FEW = 80
+"""Up to this many points are drawn as they are, with markers; a moving average would only blur them."""
+SMOOTHING = 0.9
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """An attempt after the first: where it took over."""
+
+    attempt: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points in their order (x, y), y possibly NaN or infinite, and where on the axis those with marks stand."""
+
+    key: str
+    x: Sequence[float]
+    y: Sequence[float]
+    x_title: str = "step"
+    y_title: str = ""
+    unit: str = ""
+    lower_is_better: bool | None = None
+    x_end: float | None = None
+
+
+def moving_average(values: Sequence[float], smoothing: float = SMOOTHING) -> list[float]:
+    """Exponential moving average without the bias of its start; passes over what is not finite."""
+    total = weight = 0.0
+    smoothed = []
+    for value in values:
+        if math.isfinite(value):
+            total = smoothing * total + (1 - smoothing) * value
+            weight = smoothing * weight + (1 - smoothing)
+        smoothed.append(total / weight if weight else math.nan)
+    return smoothed
+
+
+def run_curve(series: Series, slot: Slot, resumptions: Sequence[Resumption] = ()) -> Figure:
+    """The figure of one series of one run."""
+    finite = [(x, y) for x, y in zip(series.x, series.y, strict=True) if math.isfinite(y)]
+    traces = _few(series, slot, finite) if len(finite) <= FEW else _many(series, slot)
+    gone = [(x, y) for x, y in zip(series.x, series.y, strict=True) if not math.isfinite(y)]
+    if gone:
+        words = [f"{number(y)} at {number(x)}" for x, y in gone]
+        traces.append(edge_marks([x for x, _ in gone], words, "not finite"))
+    best = _best(series, finite)
+    layout = {
+        "margin": {"l": 46, "r": 30, "t": 8, "b": 42},
+        "xaxis": x_axis(series.x_title, **({"range": [0, series.x_end]} if series.x_end else {})),
+        "yaxis": y_axis(series.y_title or series.key),
+        "yaxis2": EDGE_AXIS,
+        "shapes": [_attempt_line(resumption) for resumption in resumptions],
+        "annotations": [
+            *(_attempt_note(resumption) for resumption in resumptions),
+            *([_best_note(series, best)] if best else []),
+        ],
+    }
+    if best:
+        traces.append(_best_mark(best))
+    return {"data": traces, "layout": layout}
+
+
+def _few(series: Series, slot: Slot, finite: Sequence[tuple[float, float]]) -> list[Trace]:
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": [x for x, _ in finite],
+            "y": rounded(y for _, y in finite),
+            "line": {"color": slot.colour, "width": 2},
+            "marker": {"size": 5, "color": slot.colour},
+            "name": series.key,
+            "hovertemplate": f"%{{y:.4g}} {series.unit}",
+            "meta": {"role": "single"},
+        }
+    ]
+
+
+def _many(series: Series, slot: Slot) -> list[Trace]:
+    raw: Trace = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(series.x),
+        "y": rounded(series.y),
+        "line": {"color": slot.tint(0.32), "width": 1},
+        "name": "raw",
+        "hoverinfo": "skip",
+        "meta": {"role": "raw"},
+    }
+    smooth: Trace = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(series.x),
+        "y": rounded(moving_average(series.y)),
+        "line": {"color": slot.colour, "width": 2},
+        "name": "average",
+        "hovertemplate": f"average %{{y:.4g}} {series.unit}",
+        "meta": {"role": "average"},
+    }
+    return [raw, smooth]
+
+
+def _best(series: Series, finite: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The best point of a series that has a direction and was drawn point by point."""
+    if series.lower_is_better is None or len(finite) < 2 or len(finite) > FEW:
+        return None
+    choose = min if series.lower_is_better else max
+    return choose(finite, key=lambda point: point[1])
+
+
+def _best_mark(best: tuple[float, float]) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [best[0]],
+        "y": rounded([best[1]]),
+        "marker": {"symbol": "circle-open", "size": 13, "color": colour("ink"), "line": {"width": 1.5}},
+        "hoverinfo": "skip",
+        "name": "best",
+        "meta": {"role": "best"},
+    }
+
+
+def _best_note(series: Series, best: tuple[float, float]) -> dict[str, Any]:
+    """Beside the best point, on the side where the line left room: above a minimum, below a maximum."""
+    text = f"best {figures(best[1], 4)} {series.unit}".rstrip() + f"<br>at {number(best[0])}"
+    late = series.x_end is not None and best[0] > 0.8 * series.x_end
+    above = bool(series.lower_is_better)
+    return note(
+        *best,
+        text,
+        xanchor="right" if late else "left",
+        yanchor="bottom" if above else "top",
+        xshift=-4 if late else 4,
+        yshift=10 if above else -10,
+        font={"size": 11},
+        align="right" if late else "left",
+    )
+
+
+def _attempt_line(resumption: Resumption) -> dict[str, Any]:
+    line = {"color": colour("muted"), "width": 1, "dash": "dot"}
+    where = {"xref": "x", "x0": resumption.step, "x1": resumption.step, "yref": "paper", "y0": 0, "y1": 1}
+    return {"type": "line", **where, "line": line}
+
+
+def _attempt_note(resumption: Resumption) -> dict[str, Any]:
+    text = f"attempt {resumption.attempt},<br>resumed at {number(resumption.step)}"
+    return note(resumption.step, 1, text, xref="x", yref="paper", yanchor="top", xanchor="left", xshift=5)

@@ -1,0 +1,150 @@
+"""The cell matrix: a comparison's groups as rows (variants) and columns (strata), coloured by the metric."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import Any
+
+from api.dashboard.numbers import number, places_for
+from api.dashboard.palette import Slot, assign_slots
+from domain.comparison import Comparison, Group
+
+STEPS = 7
+"""How many steps the metric's colour has; the last is the best."""
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """The values at the two ends of the colour: everything at or beyond `worst` has the palest step."""
+
+    best: float
+    worst: float
+
+    def step(self, value: float) -> int:
+        if self.best == self.worst:
+            return STEPS - 1
+        share = (value - self.worst) / (self.best - self.worst)
+        return min(STEPS - 1, max(0, int(share * STEPS)))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One group as shown. `step` is None until there is a value; `done` is the share of seeds finished."""
+
+    group: Group
+    step: int | None
+    done: float
+    mean: str
+    half: str | None
+    mark: str | None
+    href: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    slot: Slot
+    is_baseline: bool
+    cells: Sequence[Cell | None]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows of cells in the order of the columns; a missing combination is None."""
+
+    columns: Sequence[str]
+    columns_title: str
+    rows: Sequence[Row]
+    ramp: Ramp | None
+    seeds: int
+
+
+def matrix_of(comparison: Comparison, address: str = "") -> Matrix:
+    """The matrix of a comparison; each cell links to its curves on the study's page at `address`."""
+    ramp = ramp_of(comparison)
+    strata = strata_in_order(comparison)
+    slots = slots_of(comparison)
+    by_place = {(group.variant, group.stratum): group for group in comparison.groups}
+    rows = [
+        Row(
+            name=name,
+            slot=slot,
+            is_baseline=any(g.is_baseline for g in comparison.groups if g.variant == name),
+            cells=[
+                _cell(by_place[name, stratum], ramp, address) if (name, stratum) in by_place else None
+                for stratum in strata
+            ],
+        )
+        for name, slot in slots.items()
+    ]
+    title, columns = column_heads(comparison, strata)
+    return Matrix(columns, title, rows, ramp, seeds=max((g.runs for g in comparison.groups), default=0))
+
+
+def slots_of(comparison: Comparison) -> dict[str, Slot]:
+    """Every variant of a comparison with its slot, the baseline first; the same in every table and figure."""
+    groups = sorted(comparison.groups, key=lambda group: not group.is_baseline)
+    return assign_slots(group.variant for group in groups)
+
+
+def strata_in_order(comparison: Comparison) -> list[str]:
+    """Strata by their numbers where they have one (batch size 4 before 32), else as they come."""
+    other = [path for path in comparison.group_by if not path.startswith("normalization")]
+
+    def order(stratum: str) -> list[tuple[bool, float, str]]:
+        key = next((group.key for group in comparison.groups if group.stratum == stratum), {})
+        return [_sortable(key.get(path)) for path in other]
+
+    return sorted(comparison.strata or [""], key=order)
+
+
+def _sortable(value: Any) -> tuple[bool, float, str]:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (not is_number, float(value) if is_number else 0.0, str(value))
+
+
+def column_heads(comparison: Comparison, strata: Sequence[str]) -> tuple[str, list[str]]:
+    """What the columns vary, and their heads: the shared words once, in the title, where all begin with them."""
+    if strata == [""]:
+        return "", [comparison.metric_label]
+    words = [stratum.rsplit(" ", 1) for stratum in strata]
+    shared = {parts[0] for parts in words if len(parts) == 2}
+    if len(shared) == 1 and all(len(parts) == 2 for parts in words):
+        return shared.pop(), [parts[1] for parts in words]
+    return "", list(strata)
+
+
+def ramp_of(comparison: Comparison) -> Ramp | None:
+    """Ends of the colour: the best mean, and the upper quartile, so that one outlier leaves colour for the rest."""
+    means = [group.mean for group in comparison.groups if group.mean is not None]
+    if not means:
+        return None
+    best = min(means) if comparison.lower_is_better else max(means)
+    distances = sorted(abs(mean - best) for mean in means)
+    reach = quantiles(distances, n=4, method="inclusive")[2] if len(distances) > 1 else 0.0
+    return Ramp(best, best + (reach if comparison.lower_is_better else -reach))
+
+
+def _cell(group: Group, ramp: Ramp | None, address: str) -> Cell:
+    places = places_for(group.half_width, group.mean)
+    settled = group.finished + group.failed + group.cancelled
+    return Cell(
+        group=group,
+        step=None if group.mean is None or ramp is None else ramp.step(group.mean),
+        done=settled / group.runs if group.runs else 0.0,
+        mean=number(group.mean, places),
+        half=None if group.half_width is None else number(group.half_width, places),
+        mark=next((mark for mark in ("diverged", "failed", "running") if getattr(group, mark)), None),
+        href=f"{address}#curves" if address else "",
+        words=_words(group),
+    )
+
+
+def _words(group: Group) -> str:
+    """The cell for a reader: what stands in it, and what its marks mean."""
+    parts = [f"{group.label}: {group.n} of {group.runs} seeds"]
+    parts += [
+        f"{getattr(group, word)} {word}" for word in ("diverged", "failed", "running", "queued") if getattr(group, word)
+    ]
+    return ", ".join(parts)

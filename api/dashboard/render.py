@@ -1,0 +1,65 @@
+"""Templates into answers: the environment, what every page knows, the theme, the content policy."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.dashboard import assets, numbers
+from api.guard import CHART_POLICY
+
+TEMPLATES = Path(__file__).parent / "templates"
+THEMES = ("light", "dark")
+
+NAVIGATION = (
+    ("Overview", "/"),
+    ("Studies", "/studies"),
+    ("Jobs", "/jobs"),
+    ("Normalizations", "/normalizations"),
+    ("Workers", "/workers"),
+)
+
+
+@cache
+def environment() -> Environment:
+    """One environment for the process; unknown names are errors, everything is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "number": numbers.number,
+        "figures": numbers.figures,
+        "percent": numbers.percent,
+        "duration": numbers.duration,
+        "size": numbers.size,
+        "ago": numbers.ago,
+        "clock": numbers.clock,
+        "day": numbers.day,
+        "iso": numbers.iso,
+        "count": numbers.number,
+    }
+    made.globals |= {"static": assets.url, "navigation": NAVIGATION}
+    return made
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page. `here` names its place in the navigation; `stream` the event stream that keeps it true."""
+    theme = request.cookies.get("theme")
+    known = {
+        "here": None,
+        "stream": None,
+        "signed_in": True,
+        "hide_new": False,
+        "theme": theme if theme in THEMES else None,
+        "now": datetime.now(UTC),
+    }
+    html = environment().get_template(template).render({**known, **values})
+    return HTMLResponse(html, status, headers={"Content-Security-Policy": CHART_POLICY, "Vary": "Cookie"})

@@ -1,0 +1,137 @@
+// Draws every figure of a page: <div class="plot" data-figure="URL of a figure's JSON">.
+//
+// A figure comes from the server as plain Plotly JSON in the colours of the light theme. This module adds the template
+// of the current theme, swaps light colours for dark ones where needed, and redraws when the theme or the data change.
+// A figure with `data-zoom` asks the server again when its horizontal range changes. No statistics are computed here.
+
+/** @typedef {{data: any[], layout: any}} Figure plain Plotly JSON */
+
+const NARROW = 520; // px; below this, or its own `layout.meta.narrow_below`, a figure's `layout.meta.narrow` is laid over its layout
+
+/** @returns {"light" | "dark"} the theme now shown */
+export function currentTheme() {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen === "light" || chosen === "dark") return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+/**
+ * Swaps colours in a copy of a figure: every "#rrggbb" of the palette, also inside text, and "rgba(r,g,b,a)".
+ * @param {any} node @param {Map<string, string>} swap light "#rrggbb" to dark "#rrggbb" @returns {any}
+ */
+export function recolour(node, swap) {
+  if (Array.isArray(node)) return node.some((item) => typeof item === "string" || typeof item === "object") ? node.map((item) => recolour(item, swap)) : node;
+  if (node && typeof node === "object") return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, recolour(value, swap)]));
+  if (typeof node !== "string") return node;
+  return node
+    .replace(/#[0-9a-f]{6}\b/g, (hex) => swap.get(hex) ?? hex)
+    .replace(/rgba\((\d+),(\d+),(\d+),/g, (whole, ...rgb) => {
+      const hex = "#" + rgb.slice(0, 3).map((part) => Number(part).toString(16).padStart(2, "0")).join("");
+      const other = swap.get(hex);
+      return other ? `rgba(${[1, 3, 5].map((at) => parseInt(other.slice(at, at + 2), 16)).join(",")},` : whole;
+    });
+}
+
+/** @param {any} base @param {any} patch @returns {any} base with patch laid over it, arrays replaced whole */
+export function overlay(base, patch) {
+  if (!patch || typeof patch !== "object" || Array.isArray(patch)) return patch;
+  const out = { ...base };
+  for (const [key, value] of Object.entries(patch)) out[key] = overlay(out[key] ?? {}, value);
+  return out;
+}
+
+/** @param {string} theme @param {{light: any, dark: any}} palette @returns {Map<string, string>} */
+function swapFor(theme, palette) {
+  if (theme === "light") return new Map();
+  return new Map(Object.keys(palette.light).map((name) => [palette.light[name], palette.dark[name]]));
+}
+
+/** @type {Map<HTMLElement, Figure>} what each element shows, as served */
+const figures = new Map();
+/** @type {any} */
+let template;
+
+/** @param {HTMLElement} element */
+async function draw(element) {
+  const figure = figures.get(element);
+  if (!figure) return;
+  const theme = currentTheme();
+  const meta = figure.layout?.meta ?? {};
+  const narrow = element.clientWidth < (meta.narrow_below ?? NARROW) ? meta.narrow : undefined;
+  const swap = swapFor(theme, template.palette);
+  const laid = recolour(overlay(figure.layout ?? {}, narrow ?? {}), swap);
+  const layout = { ...laid, template: template[theme], uirevision: element.dataset.figure };
+  element.querySelector(":scope > p")?.remove();
+  await globalThis.Plotly.react(element, recolour(figure.data, swap), layout, template.config);
+}
+
+/**
+ * @param {HTMLElement} element @returns {string} the figure's URL, with the range on screen where the figure asks again on zoom
+ */
+function urlOf(element) {
+  const url = new URL(element.dataset.figure ?? "", location.href);
+  const range = element.dataset.range?.split(" ");
+  if (range) {
+    url.searchParams.set("from", range[0]);
+    url.searchParams.set("to", range[1]);
+  }
+  return url.href;
+}
+
+/** Fetches a figure and draws it; called again when an event says that its data changed. @param {HTMLElement} element */
+export async function load(element) {
+  const answer = await fetch(urlOf(element));
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  figures.set(element, await answer.json());
+  await draw(element);
+}
+
+/** Draws all figures again from fresh data. A figure that fails keeps what it shows. */
+export async function reload() {
+  await Promise.all([...figures.keys()].filter((element) => element.isConnected).map((element) => load(element).catch(() => undefined)));
+}
+
+/** @param {() => void} action @param {number} ms */
+function debounce(action, ms) {
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  return () => { clearTimeout(timer); timer = setTimeout(action, ms); };
+}
+
+/** Asks the server for the points of the range now on screen. @param {any} element */
+function askAgainOnZoom(element) {
+  const again = debounce(() => load(element).catch(() => undefined), 200);
+  element.on("plotly_relayout", (/** @type {any} */ change) => {
+    const from = change["xaxis.range[0]"];
+    if (change["xaxis.autorange"] || change.autosize === true) delete element.dataset.range;
+    else if (from !== undefined) element.dataset.range = `${from} ${change["xaxis.range[1]"]}`;
+    else return;
+    if (!change.autosize) again();
+  });
+}
+
+/** @param {HTMLElement} element */
+async function first(element) {
+  try {
+    await load(element);
+    if ("zoom" in element.dataset) askAgainOnZoom(element);
+  } catch (error) {
+    const note = element.querySelector("p");
+    if (note) note.textContent = `This figure did not load (${/** @type {Error} */ (error).message}). The table has its numbers.`;
+  }
+}
+
+async function start() {
+  const source = document.querySelector('meta[name="plot-template"]')?.getAttribute("content") ?? "plot_template.json";
+  template = await (await fetch(source)).json();
+  const elements = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-figure]")]);
+  await Promise.all(elements.map(first));
+  const redraw = () => figures.forEach((_, element) => draw(element));
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("resize", debounce(redraw, 150));
+  addEventListener("normlab:changed", debounce(reload, 100));
+  document.documentElement.dataset.figures = "drawn";
+}
+
+if (typeof document !== "undefined") start();

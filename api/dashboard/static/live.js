@@ -1,0 +1,96 @@
+// Keeps a page true while runs run: one event stream a tab. An event says only that something changed; the page then
+// asks the server for itself again and takes over the pieces marked `data-part`. A hidden tab closes its stream.
+
+import { morph } from "./morph.js";
+
+const REFRESH = 1000; // ms; at most one refresh in this time
+const KINDS = [
+  "job_submitted", "study_submitted", "run_queued", "run_started", "run_resumed", "run_phase", "run_paused", "run_succeeded",
+  "run_failed", "run_cancelled", "run_lost", "checkpoint", "metrics", "dataset", "warning", "worker_started", "worker_lost",
+  "worker_stopped", "heartbeat",
+];
+
+/** @type {EventSource | undefined} */
+let stream;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let waiting;
+let refreshedAt = 0;
+let heardAt = Date.now();
+
+/** Takes over what a fresh copy of this page says. */
+export async function refresh() {
+  refreshedAt = Date.now();
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (answer.redirected || !answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const other = fresh.querySelector(`[data-part="${part.getAttribute("data-part")}"]`);
+    if (other) morph(part, other);
+  }
+  tellTimes();
+  dispatchEvent(new CustomEvent("normlab:changed"));
+}
+
+function refreshSoon() {
+  heardAt = Date.now();
+  if (waiting) return;
+  waiting = setTimeout(() => {
+    waiting = undefined;
+    refresh().catch(() => undefined);
+  }, Math.max(0, refreshedAt + REFRESH - Date.now()));
+}
+
+/** @param {string} state "on", "late" or "lost" @param {string} words */
+function say(state, words) {
+  const place = /** @type {HTMLElement | null} */ (document.querySelector("[data-stream-state]"));
+  if (!place) return;
+  place.dataset.live = state;
+  if (place.textContent !== words) place.textContent = words;
+}
+
+/** Counts on the times that the server wrote: "2 s ago", late and lost where the page gives limits. */
+function tellTimes() {
+  for (const element of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-ago]"))) {
+    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(element.dateTime)) / 1000));
+    const late = Number(element.dataset.late ?? Infinity);
+    const lost = Number(element.dataset.lost ?? Infinity);
+    const words = inUnit(seconds) + (seconds >= lost ? ", lost contact" : seconds >= late ? ", late" : "");
+    if (element.textContent !== words) element.textContent = words;
+    element.classList.toggle("beat-late", seconds >= late);
+  }
+}
+
+/** @param {number} seconds */
+export function inUnit(seconds) {
+  for (const [size, unit] of /** @type {[number, string][]} */ ([[86400, "d"], [3600, "h"], [60, "min"]]))
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`;
+  return `${seconds} s ago`;
+}
+
+/** @param {string} url */
+function open(url) {
+  stream = new EventSource(url);
+  stream.onopen = () => { heardAt = Date.now(); say("on", "live"); };
+  stream.onerror = () => say("lost", "lost contact, retrying");
+  stream.onmessage = refreshSoon;
+  for (const kind of KINDS) stream.addEventListener(kind, refreshSoon);
+}
+
+function start() {
+  tellTimes();
+  setInterval(tellTimes, 1000);
+  const url = document.body.dataset.stream;
+  if (!url) return;
+  open(url);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stream?.close();
+    else { open(url); refreshSoon(); }
+  });
+  setInterval(() => {
+    if (stream?.readyState === EventSource.OPEN) say("on", `live, ${inUnit(Math.floor((Date.now() - heardAt) / 1000))}`);
+  }, 1000);
+  addEventListener("normlab:refresh", refreshSoon);
+  addEventListener("pagehide", () => stream?.close());
+}
+
+if (typeof document !== "undefined") start();
