@@ -24,6 +24,8 @@ class NormLayer(nn.Module, ABC):
 
     removes_bias: ClassVar[bool] = False
     """Whether a constant added to a feature before the layer has no effect."""
+    activates: ClassVar[bool] = False
+    """Whether the layer is its own activation function, so that none should follow."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -105,3 +107,24 @@ def check_groups(owner: str, width: int, groups: int) -> None:
         fitting = [count for count in range(1, width + 1) if width % count == 0]
         near = sorted(sorted(fitting, key=lambda count: abs(count - groups))[:3])
         raise ValueError(f"{owner}: {groups} groups don't divide a width of {width}; {near} would.")
+
+
+def case_rows(x: Tensor, image_axes: str) -> Tensor:
+    """`x` with everything a case's statistics run over on the last axis."""
+    return x.flatten(1) if whole_case(x, image_axes) else features_last(x)
+
+
+def from_case_rows(rows: Tensor, x: Tensor, image_axes: str) -> Tensor:
+    """Undo `case_rows`: the result in the shape of `x`."""
+    return rows.reshape(x.shape) if whole_case(x, image_axes) else features_back(rows)
+
+
+def check_batch(layer: NormLayer, x: Tensor) -> int:
+    """How many values each feature has in `x`; raises ValueError when that is one, or there is no batch at all."""
+    count = x.numel() // layer.width
+    if x.dim() < 2 or count < 2:
+        raise ValueError(
+            f"{type(layer).__name__} got {tuple(x.shape)} in training, one value per feature, which has no variance: "
+            "use a batch of at least 2, or layer.eval()."
+        )
+    return count

@@ -38,9 +38,9 @@ def rms_norm(
 
 
 def p_rms_norm(x: Tensor, weight: Tensor | float = 1.0, *, p: float = 0.0625, eps: float = 1e-5) -> Tensor:
-    """Over the last axis, the root mean square taken of its first ⌈p·n⌉ entries."""
+    """Over the last axis, the root mean square taken of its first max(1, ⌊p·n⌋) entries."""
     x = _double(x)
-    count = int(-(-x.shape[-1] * p // 1))
+    count = max(1, int(x.shape[-1] * p))
     root = torch.sqrt((x[..., :count] ** 2).mean(-1, keepdim=True) + eps)
     return x / root * _double(weight)
 
@@ -125,10 +125,10 @@ def weight_norm(v: Tensor, gain: Tensor) -> Tensor:
 
 
 def weight_standardization(w: Tensor, gain: Tensor | float = 1.0, *, gamma: float = 1.0, eps: float = 0.0) -> Tensor:
-    """(W − mean)/√(fan_in·var + ε)·γ_act·g for every row of w (outputs first)."""
+    """(W − mean)/√((var + ε)·fan_in)·γ_act·g for every row of w (outputs first)."""
     w = _double(w)
     axes = tuple(range(1, w.dim()))
     fan_in = w[0].numel()
     centred = w - w.mean(axes, keepdim=True)
     gain = _double(gain).reshape(-1, *(1,) * (w.dim() - 1))
-    return centred / torch.sqrt((centred**2).mean(axes, keepdim=True) * fan_in + eps) * gamma * gain
+    return centred / torch.sqrt(((centred**2).mean(axes, keepdim=True) + eps) * fan_in) * gamma * gain

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lncore.layer import Eps, Gain, NormLayer, along_features, bias_parameter, feature_axis, gain_parameter
+from lncore.layer import (
+    Eps,
+    Gain,
+    NormLayer,
+    along_features,
+    bias_parameter,
+    check_batch,
+    feature_axis,
+    gain_parameter,
+)
 from lncore.moments import widen
 from lncore.options import Range, Rule, checked
 
@@ -100,17 +109,6 @@ class BatchNorm(NormLayer):
         if self.weight is not None and self.bias is not None:
             y = y * along_features(self.weight, x) + along_features(self.bias, x)
         return y.to(x.dtype)
-
-
-def check_batch(layer: NormLayer, x: Tensor) -> int:
-    """How many values each feature has in `x`; raises ValueError when that is one, or there is no batch at all."""
-    count = x.numel() // layer.width
-    if x.dim() < 2 or count < 2:
-        raise ValueError(
-            f"{type(layer).__name__} got {tuple(x.shape)} in training, one value per feature, which has no variance: "
-            "use a batch of at least 2, or layer.eval()."
-        )
-    return count
 
 
 def first_case(wide: Tensor) -> Tensor:

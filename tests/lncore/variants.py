@@ -1,26 +1,27 @@
 """Every variant of the menu, made for a width, and the three kinds of input it must take."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lncore import menu
 
+Layer = TypeVar("Layer", bound=nn.Module)
 ALL = menu.norms()
 WEIGHT_VARIANTS = {"weight_norm", "weight_standardization"}
 SHAPES = {"vector": (6, 8), "sequence": (4, 5, 8), "image": (3, 8, 4, 5)}
 GROUPED = {"group_norm", "evonorm_s0"}
 
 
-def make(name: str, width: int = 8, **options: Any) -> nn.Module:
-    """The variant at `width`, with groups that divide it."""
+def make(name: str, width: int = 8, **options: Any) -> Any:
+    """The variant at `width`, with groups that divide it; Any, since each has attributes of its own."""
     if name in GROUPED:
         options.setdefault("groups", 2 if width % 4 == 0 else 1)
     return menu.normalization(name, **options)(width)
 
 
-def randomized(layer: nn.Module, seed: int = 7) -> nn.Module:
+def randomized(layer: Layer, seed: int = 7) -> Layer:
     """The same layer with parameters away from their initial values, so that a forgotten one shows."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

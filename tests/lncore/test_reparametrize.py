@@ -1,0 +1,72 @@
+"""Weight normalization and weight standardization on linear layers and convolutions."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lncore import menu, reference
+from tests.lncore.variants import inputs
+
+LAYERS: dict[str, Callable[[], tuple[Any, Tensor]]] = {
+    "linear": lambda: (nn.Linear(5, 7), inputs((16, 5))),
+    "convolution": lambda: (nn.Conv2d(3, 7, 3), inputs((4, 3, 6, 6))),
+}
+
+
+@pytest.mark.parametrize("kind", list(LAYERS))
+class TestWeights:
+    def test_weight_norm_from_the_weights_keeps_the_layer(self, kind: str) -> None:
+        layer, x = LAYERS[kind]()
+        before, weight = layer(x), layer.weight.detach().clone()
+        wrapped = menu.normalization("weight_norm", init="weight").reparametrize(layer)
+        torch.testing.assert_close(wrapped(x), before)
+        gain = weight.flatten(1).norm(dim=1)
+        torch.testing.assert_close(wrapped.weight.double(), reference.weight_norm(weight, gain))
+
+    def test_weight_norm_from_data_standardizes_the_first_batch_once(self, kind: str) -> None:
+        layer, x = LAYERS[kind]()
+        wrapped = menu.normalization("weight_norm").reparametrize(layer)
+        y = wrapped(x).movedim(1, -1).flatten(0, -2) if kind == "convolution" else wrapped(x)
+        torch.testing.assert_close(y.mean(0), torch.zeros(7), atol=1e-5, rtol=0)
+        torch.testing.assert_close(y.var(0, unbiased=False), torch.ones(7), atol=1e-4, rtol=0)
+        again = wrapped(x * 3)
+        assert not torch.allclose(again, wrapped(x))
+
+    def test_a_restored_layer_is_not_initialized_again(self, kind: str) -> None:
+        layer, x = LAYERS[kind]()
+        trained = menu.normalization("weight_norm").reparametrize(layer)
+        trained(x)
+        restored = menu.normalization("weight_norm").reparametrize(LAYERS[kind]()[0])
+        restored.load_state_dict(trained.state_dict())
+        assert torch.equal(restored(x * 2), trained(x * 2))
+
+    def test_weight_standardization_centres_and_scales_each_output(self, kind: str) -> None:
+        layer, x = LAYERS[kind]()
+        weight = layer.weight.detach().clone()
+        wrapped = menu.normalization("weight_standardization", gamma=1.7).reparametrize(layer)
+        wanted = reference.weight_standardization(weight, gamma=1.7, eps=1e-6)
+        torch.testing.assert_close(wrapped.weight.double(), wanted, rtol=1e-5, atol=1e-6)
+        wrapped(x).square().sum().backward()
+        assert all(parameter.grad is not None for parameter in wrapped.parameters())
+
+    @pytest.mark.parametrize("name", ["weight_norm", "weight_standardization"])
+    def test_it_can_be_copied_compiled_and_saved(self, kind: str, name: str) -> None:
+        layer, x = LAYERS[kind]()
+        wrapped = menu.normalization(name).reparametrize(layer)
+        wrapped(x)
+        twin = copy.deepcopy(wrapped)
+        twin.load_state_dict(wrapped.state_dict())
+        torch.testing.assert_close(twin(x), wrapped(x))
+        torch._dynamo.reset()
+        compiled = torch.compile(wrapped, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), wrapped(x))
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "weight_standardization"])
+def test_only_weight_layers_can_be_reparametrized(name: str) -> None:
+    with pytest.raises(TypeError, match="not on Embedding"):
+        menu.normalization(name).reparametrize(nn.Embedding(3, 4))
