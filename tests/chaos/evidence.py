@@ -1,0 +1,94 @@
+"""What a study left behind, in a form that can be compared with what another one left."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from cli.client import Client, Record
+from tests.chaos.killing import patiently
+
+MEASURING = ("step_time", "samples_per_second", "peak_memory", "gpu")
+"""Series that measure time, throughput or memory: they must be complete, and cannot be equal."""
+
+Points = dict[str, list[tuple[int, str]]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One run's results: weights by hash, series by name as (step, value as it was written)."""
+
+    weights: str
+    equal: Points
+    measured: dict[str, list[int]]
+    """Of the measuring series only the steps."""
+
+
+def evidence(client: Client, runs_dir: Path, study: str) -> dict[tuple[str, int], Trained]:
+    """The results of a finished study by job label and seed."""
+    jobs = {job["id"]: job["label"] for job in patiently(lambda: list(client.pages("/v1/jobs", study=study)))}
+    runs = patiently(lambda: list(client.pages("/v1/runs", study=study)))
+    return {(jobs[run["job_id"]], run["seed"]): trained(client, runs_dir, run) for run in runs}
+
+
+def trained(client: Client, runs_dir: Path, run: Record) -> Trained:
+    """The results of one finished run."""
+    series = points(patiently(lambda: client.text("/v1/metrics/export", runs=run["id"])))
+    return Trained(
+        weights=weights(client, runs_dir, run["id"]),
+        equal={name: rows for name, rows in series.items() if not measures(name)},
+        measured={name: [step for step, _ in rows] for name, rows in series.items() if measures(name)},
+    )
+
+
+def measures(name: str) -> bool:
+    return any(word in name for word in MEASURING)
+
+
+def points(text: str) -> Points:
+    """The exported CSV by series, in the order of the rows: a row too many would show."""
+    series: Points = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        series.setdefault(row["key"], []).append((int(row["step"]), row["value"]))
+    return series
+
+
+def weights(client: Client, runs_dir: Path, run_id: str) -> str:
+    """SHA-256 of the final weights, from the manifest of the newest checkpoint."""
+    checkpoints = patiently(lambda: client.get(f"/v1/runs/{run_id}/checkpoints")["data"])
+    newest = max(checkpoints, key=lambda checkpoint: checkpoint["step"])
+    manifest = json.loads((runs_dir / newest["path"] / "MANIFEST.json").read_text())
+    return f"step {newest['step']}: {manifest['files']['weights.safetensors']['sha256']}"
+
+
+def entries(client: Client, path: str) -> list[Record]:
+    return list(client.pages(path))
+
+
+def violations(client: Client, study: str) -> list[str]:
+    """What the study's event log and attempts say that may never be: several ends, overlapping or too many attempts."""
+    found = []
+    for run in patiently(lambda: list(client.pages("/v1/runs", study=study))):
+        if run["status"] != "succeeded":
+            found.append(f"{run['id']} ended as {run['status']}: {run['reason']} {run['message']}")
+        events = patiently(partial(entries, client, f"/v1/runs/{run['id']}/events"))
+        ends = [event["kind"] for event in events if event["kind"] in {"run_succeeded", "run_failed", "run_cancelled"}]
+        if len(ends) != 1:
+            found.append(f"{run['id']} ended {len(ends)} times: {ends}")
+        attempts = patiently(partial(entries, client, f"/v1/runs/{run['id']}/attempts"))
+        found += overlaps(run["id"], attempts)
+    return found
+
+
+def overlaps(run_id: str, attempts: Sequence[Record]) -> list[str]:
+    """Attempts of one run that were both valid at some moment."""
+    ordered = sorted(attempts, key=lambda attempt: attempt["token"])
+    return [
+        f"{run_id}: attempt {later['token']} began before attempt {earlier['token']} had ended"
+        for earlier, later in pairwise(ordered)
+        if earlier["ended_at"] is None or earlier["ended_at"] > later["started_at"]
+    ]

@@ -1,0 +1,137 @@
+"""Kill anything with -9, over and over: every run ends once, and with the same bytes as if nothing had happened.
+
+Timers are scaled from the defaults of domain.settings so that recoveries fit into a test: heartbeat 0.5 s (5 s),
+self-fence 2 s (20 s), lease 3 s (30 s), reaper 0.5 s (5 s), announcing again after 2 s (30 s), metrics shipped each 0.25 s
+(1 s). The supervisor's limit of crashes is lifted, for kills count as such. NORMLAB_CHAOS_SEED chooses another order.
+"""
+
+import json
+import os
+import statistics
+import uuid
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.client import Client
+from tests.chaos.evidence import evidence, violations
+from tests.chaos.killing import History, Killer, patiently
+from tests.stack import RunningStack, running_stack
+from tests.waiting import wait_until
+
+TIMERS: dict[str, Any] = {
+    "heartbeat": 0.5,
+    "self_fence": 2,
+    "lease": 3,
+    "reap_every": 0.5,
+    "republish_after": 2,
+    "tick": 0.25,
+}
+DEFAULT_SEED = 20160721
+STUDY = {
+    "name": "kills",
+    "question": "Do kills leave a trace?",
+    "base": {
+        "dataset": {"kind": "digits"},
+        "architecture": {"kind": "mlp", "hidden": [64]},
+        "normalization": {"kind": "layer_norm"},
+        "training": {
+            "batch_size": 16,
+            "budget": {"steps": 4000},
+            "optimizer": {"kind": "adam", "lr": 1e-3},
+            "evaluate_every": {"steps": 500},
+            "checkpoint_every": {"steps": 250},
+        },
+    },
+    "vary": {"normalization": [{"kind": "layer_norm"}, {"kind": "batch_norm"}]},
+    "seeds": 2,
+    "metric": {"name": "test_error", "at": "final"},
+    "baseline": {"normalization.kind": "layer_norm"},
+}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[RunningStack]:
+    with running_stack(tmp_path / "data", crash_limit=1000, **TIMERS) as stack:
+        yield stack
+
+
+def submit(client: Client) -> str:
+    """Submit the study once, however often the API is killed meanwhile."""
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
+    return str(patiently(lambda: client.post("/v1/studies", STUDY, headers=headers))["id"])
+
+
+def finished(client: Client, study: str) -> bool:
+    counts = patiently(lambda: client.get(f"/v1/studies/{study}"))["counts"]
+    return not any(counts.get(status) for status in ("queued", "running", "paused"))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(240)
+def test_kills_leave_no_trace(stack: RunningStack) -> None:
+    history = History(int(os.environ.get("NORMLAB_CHAOS_SEED", DEFAULT_SEED)))
+    client = stack.client()
+    runs_dir = stack.directory / "runs"
+    reference = submit(client)
+    wait_until(lambda: finished(client, reference), seconds=90, every=0.1)
+    expected = evidence(client, runs_dir, reference)
+    history.note("the undisturbed study is done")
+    studies = [submit(client)]
+
+    def keep_busy() -> None:
+        if finished(client, studies[-1]):
+            studies.append(submit(client))
+            history.note(f"study {len(studies)} submitted")
+
+    try:
+        Killer(stack, client, history, keep_busy).kill_everything_once_in_a_while()
+        for study in studies:
+            wait_until(partial(finished, client, study), seconds=90, every=0.1)
+        history.note("all studies are done")
+        found = [text for study in studies for text in violations(client, study)]
+        for study in studies:
+            found += differences(expected, evidence(client, runs_dir, study))
+        print(json.dumps(summary(history, len(studies), found)))
+        assert not found, "\n".join(found)
+        assert sum(history.kills.values()) >= 20
+    except BaseException:
+        print(history)
+        print(stack.logs())
+        raise
+
+
+def differences(expected: dict[Any, Any], got: dict[Any, Any]) -> list[str]:
+    """Where a disturbed study's results are not the undisturbed one's, bit for bit."""
+    if expected.keys() != got.keys():
+        return [f"runs {sorted(got)} instead of {sorted(expected)}"]
+    found = []
+    for key, wanted in expected.items():
+        if got[key].weights != wanted.weights:
+            found.append(f"{key}: weights {got[key].weights} instead of {wanted.weights}")
+        if got[key].measured != wanted.measured:
+            found.append(f"{key}: measured series at other steps")
+        found += [
+            f"{key}: {series} is not what it was undisturbed"
+            for series in wanted.equal.keys() | got[key].equal.keys()
+            if wanted.equal.get(series) != got[key].equal.get(series)
+        ]
+    return found
+
+
+def summary(history: History, studies: int, found: list[str]) -> dict[str, Any]:
+    """The run of this test in one line, to be kept as a trend."""
+    recoveries = sorted(history.recoveries)
+    return {
+        "seed": history.seed,
+        "seconds": round(history.seconds, 1),
+        "studies": studies,
+        "kills": dict(history.kills),
+        "violations": len(found),
+        "recovery_p50": round(statistics.median(recoveries), 2) if recoveries else None,
+        "recovery_max": round(recoveries[-1], 2) if recoveries else None,
+        "timers": TIMERS,
+    }
