@@ -1,234 +1,170 @@
 """Comparisons: runs grouped by what differs, with the statistics that are right for three to ten seeds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from domain.catalog import Catalog
-from domain.metric import MetricChoice
+from domain.contrast import Contrast, Side, contrast_test, make_side
+from domain.errors import FieldError, InvalidSpec
+from domain.findings import Comparison, Corrections, Difference, Group, Note, SeedValue, Verdict, VerdictWord
+from domain.grouping import differing_fields, flat_where, group_runs, latest, split_fields
+from domain.metric import Metric, MetricChoice, describe_metric
+from domain.notes import notes_on_contrasts, notes_on_groups, notes_on_strata
+from domain.results import RunResult
+from domain.statistics import CONFIDENCE, Interval, Share, holm
+from domain.verdict import verdict_sentence
 
 __all__ = [
     "Comparison",
+    "Corrections",
     "Difference",
     "Group",
     "Interval",
+    "Note",
     "RunResult",
     "SeedValue",
+    "Share",
     "Verdict",
     "VerdictWord",
     "compare",
 ]
 
-VerdictWord = Literal["better", "worse", "no difference shown", "too few seeds"]
-
-
-class RunResult(BaseModel):
-    """What one run contributes: its spec by dotted paths, how it ended, the value of the metric, and what it cost."""
-
-    model_config = ConfigDict(frozen=True)
-
-    run_id: str
-    job_id: str
-    seed: int
-    status: str
-    outcome: str | None = None
-    spec: dict[str, Any]
-    """As `domain.job.flat` gives it."""
-    value: float | None = None
-    """The metric as it is stored (a share, not percent), where `MetricChoice.at` says; None while there is none."""
-    best: float | None = None
-    """The best value of the metric over the run, as stored."""
-    step_time_ms: float | None = None
-    """Median over the run, milliseconds."""
-    samples_per_second: float | None = None
-    peak_memory: float | None = None
-    """Bytes."""
-    seconds: float | None = None
-    """Training time."""
-    steps: int | None = None
-    steps_to: float | None = None
-    """Step of the first value at or beyond the threshold, None where it was not reached or not asked."""
-    seconds_to: float | None = None
-    """Seconds of training until then."""
-
-
-class Interval(BaseModel):
-    """A mean with its 95 % interval; the bounds are None where there are too few values for one."""
-
-    model_config = ConfigDict(frozen=True)
-
-    n: int
-    mean: float | None
-    sd: float | None
-    half_width: float | None
-    low: float | None
-    high: float | None
-
-
-class SeedValue(BaseModel):
-    """One seed's value or difference, with the run to look at."""
-
-    model_config = ConfigDict(frozen=True)
-
-    seed: int
-    value: float
-    run_id: str
-
-
-class Share(BaseModel):
-    """How often something happened, with its Wilson interval."""
-
-    model_config = ConfigDict(frozen=True)
-
-    count: int
-    of: int
-    rate: float | None
-    low: float | None
-    high: float | None
-
-
-class Group(BaseModel):
-    """The runs with one value of every field grouped by. Values are in the comparison's unit (percent, not shares)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: dict[str, Any]
-    label: str
-    variant: str
-    """What is compared with the baseline, in a word: `batch_norm`."""
-    stratum: str
-    """Where it is compared, in words: `batch size 4`; empty when nothing else varies."""
-    is_baseline: bool
-    n: int
-    """Seeds with a value: finished and not diverged."""
-    mean: float | None
-    sd: float | None
-    half_width: float | None
-    low: float | None
-    high: float | None
-    best: float | None
-    """The best seed."""
-    values: list[SeedValue]
-    runs: int
-    finished: int
-    diverged: int
-    failed: int
-    cancelled: int
-    running: int
-    queued: int
-    divergence: Share
-    ms_per_step: Interval
-    samples_per_second: Interval
-    peak_memory: Interval
-    """Bytes."""
-    seconds: Interval
-    steps_to: Interval
-    """Over the seeds that reached the threshold."""
-    seconds_to: Interval
-    reached: int
-    """How many seeds reached the threshold."""
-    bold: bool
-    """The best of its stratum, or not told apart from it by the paired interval."""
-
-
-class Difference(BaseModel):
-    """A group minus the baseline of its stratum, in the unit of the comparison."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: dict[str, Any]
-    label: str
-    variant: str
-    stratum: str
-    method: Literal["paired", "welch"]
-    pairs: int
-    """Equal seeds; with Welch's method the smaller number of seeds."""
-    mean: float | None
-    half_width: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    p_holm: float | None
-    verdict: VerdictWord
-    values: list[SeedValue]
-    """Per pair; empty with Welch's method."""
-
-
-class Verdict(BaseModel):
-    """What a difference shows, as a sentence that says no more than its interval."""
-
-    model_config = ConfigDict(frozen=True)
-
-    verdict: VerdictWord
-    sentence: str
-    key: dict[str, Any]
-    variant: str
-    stratum: str
-    difference: Difference
-
-
-class Note(BaseModel):
-    """Something a reader must know beside the verdicts."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["diverges", "failed", "unfinished", "mixed", "confounded", "no baseline"]
-    sentence: str
-    key: dict[str, Any]
-
-
-class Corrections(BaseModel):
-    """How many differences were tested, and how their p-values were corrected."""
-
-    model_config = ConfigDict(frozen=True)
-
-    method: Literal["holm"] = "holm"
-    count: int
-    waiting: int
-    """Differences that have too few seeds to be tested yet."""
-    sentence: str
-
-
-class Comparison(BaseModel):
-    """Groups, their differences from the baseline and what those show. All values are in `unit`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    metric: str
-    metric_label: str
-    at: Literal["final", "best"] | int
-    lower_is_better: bool
-    unit: str
-    """`%`, `nats`, … or empty."""
-    difference_unit: str
-    """`points` for percent, else the unit."""
-    group_by: list[str]
-    baseline: dict[str, Any]
-    threshold: float | None
-    confidence: float
-    strata: list[str]
-    groups: list[Group]
-    """Stratum by stratum; within one the best mean first."""
-    differences: list[Difference]
-    corrections: Corrections
-    verdicts: list[Verdict]
-    notes: list[Note]
-
 
 def compare(
     results: Sequence[RunResult],
     *,
-    group_by: Sequence[str],
+    group_by: Sequence[str] = (),
     metric: MetricChoice,
     baseline: Mapping[str, Any],
     catalog: Catalog,
     threshold: float | None = None,
 ) -> Comparison:
-    """Group `results` by the fields `group_by` (dotted paths, or a whole choice such as `normalization`) and compare.
+    """Group `results` by the fields `group_by` and compare the groups with the baseline of their stratum.
 
-    `baseline` says by path which groups the others of their stratum are compared with; empty for none. Of several runs
-    of one spec and seed (a retry, a job submitted twice) the latest counts. Raises InvalidSpec when the baseline names
-    no field that is grouped by, or several groups of one stratum.
+    A field is a dotted path or a whole choice (`normalization`); no fields stand for everything that differs.
+    `baseline` says by path which groups the others are compared with; empty for none. Of several runs of one spec and
+    seed (a retry, a job submitted twice) the latest counts. `threshold`, in the metric's stored unit, is only repeated:
+    the results bring when they reached it.
+
+    Raises InvalidSpec when no spec has a field, or the baseline names a field that is not grouped by or several groups
+    of one stratum.
     """
-    raise NotImplementedError
+    described = describe_metric(metric.name, catalog)
+    counted = latest(results)
+    paths = list(group_by) or differing_fields(counted)
+    sides = _sides(counted, paths, flat_where(baseline), described)
+    strata = {name: _in_order(members, described) for name, members in _by_stratum(sides).items()}
+    contrasts = _corrected([contrast for members in strata.values() for contrast in _contrasts(members, described)])
+    sides = [side for members in strata.values() for side in members]
+    return Comparison(
+        metric=metric.name,
+        metric_label=described.label,
+        at=metric.at,
+        lower_is_better=described.lower_is_better,
+        unit=described.unit,
+        difference_unit=described.difference_unit,
+        group_by=paths,
+        baseline=dict(baseline),
+        threshold=None if threshold is None else threshold * described.scale,
+        confidence=CONFIDENCE,
+        strata=list(strata),
+        groups=[side.group for side in sides],
+        differences=[contrast.difference for contrast in contrasts],
+        corrections=_corrections(contrasts),
+        verdicts=[_verdict(contrast, described, metric, tested=_tested(contrasts)) for contrast in contrasts],
+        notes=[*notes_on_groups(sides), *notes_on_strata(strata), *notes_on_contrasts(contrasts)],
+    )
+
+
+def _sides(
+    results: Sequence[RunResult], group_by: Sequence[str], where: Mapping[str, Any], metric: Metric
+) -> list[Side]:
+    if not results:
+        return []
+    fields = split_fields(group_by, where)
+    return [make_side(grouped, metric, where) for grouped in group_runs(results, group_by, fields)]
+
+
+def _by_stratum(sides: Sequence[Side]) -> dict[str, list[Side]]:
+    strata: dict[str, list[Side]] = {}
+    for side in sides:
+        strata.setdefault(side.group.stratum, []).append(side)
+    return strata
+
+
+def _in_order(members: Sequence[Side], metric: Metric) -> list[Side]:
+    """The groups of a stratum, the best mean first and those without one last, with what is bold among them."""
+
+    def rank(side: Side) -> tuple[bool, float]:
+        mean = side.group.mean
+        return (mean is None, 0.0 if mean is None else mean if metric.lower_is_better else -mean)
+
+    ordered = sorted(members, key=rank)
+    return [side.bold() if is_bold else side for side, is_bold in zip(ordered, _bold(ordered), strict=True)]
+
+
+def _bold(ordered: Sequence[Side]) -> list[bool]:
+    """The best, and all that the paired interval does not tell apart from it; one value alone has no interval."""
+    candidates = [side for side in ordered if side.group.n >= 2]
+    if len(candidates) < 2:
+        return [False] * len(ordered)
+    best = candidates[0]
+    return [side is best or (side in candidates and not _apart(side, best)) for side in ordered]
+
+
+def _apart(side: Side, best: Side) -> bool:
+    """Whether an interval keeps the two apart; without an interval nothing is claimed to be as good as the best."""
+    test = contrast_test(side, best).test
+    return test.low is None or test.high is None or not test.low <= 0 <= test.high
+
+
+def _contrasts(members: Sequence[Side], metric: Metric) -> list[Contrast]:
+    """Every group of a stratum against its baseline; none where the baseline is absent."""
+    baselines = [side for side in members if side.group.is_baseline]
+    if len(baselines) > 1:
+        names = ", ".join(side.group.variant for side in baselines)
+        detail = f"The baseline is {len(baselines)} groups ({names}); say which, or group by fewer fields."
+        raise InvalidSpec([FieldError(pointer="/baseline", code="ambiguous", detail=detail)])
+    return [Contrast.of(side, baseline, metric) for baseline in baselines for side in members if side is not baseline]
+
+
+def _corrected(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """The contrasts with Holm's p-values over all that could be tested, and the verdicts those give."""
+    testable = [contrast.difference.p for contrast in contrasts if contrast.difference.p is not None]
+    corrected = iter(holm(testable))
+    return [contrast.judged(None if contrast.difference.p is None else next(corrected)) for contrast in contrasts]
+
+
+def _tested(contrasts: Sequence[Contrast]) -> int:
+    return sum(contrast.difference.p is not None for contrast in contrasts)
+
+
+def _corrections(contrasts: Sequence[Contrast]) -> Corrections:
+    count = _tested(contrasts)
+    waiting = sum(contrast.difference.verdict == "too few seeds" for contrast in contrasts)
+    sentence = f"Holm over {count} {'comparison' if count == 1 else 'comparisons'}"
+    if waiting:
+        sentence += f"; {waiting} more {'waits' if waiting == 1 else 'wait'} for seeds"
+    return Corrections(count=count, waiting=waiting, sentence=f"{sentence}.")
+
+
+def _verdict(contrast: Contrast, described: Metric, metric: MetricChoice, *, tested: int) -> Verdict:
+    difference = contrast.difference
+    sentence = verdict_sentence(
+        difference,
+        contrast.side.group,
+        contrast.baseline.group,
+        described,
+        at=metric.at,
+        tested=tested,
+        place=contrast.side.place,
+        names=(contrast.side.subject, contrast.baseline.subject),
+    )
+    return Verdict(
+        verdict=difference.verdict,
+        sentence=sentence,
+        key=difference.key,
+        variant=difference.variant,
+        stratum=difference.stratum,
+        difference=difference,
+    )
