@@ -59,4 +59,4 @@ def transport_options() -> dict[str, Any]:
 
 def publish(app: Celery, run_id: str, queue: str) -> None:
     """Send one wake-up message. Raises kombu's OperationalError when the broker cannot be reached; the outbox keeps it."""
-    app.send_task(WAKE, args=[run_id], queue=queue, ignore_result=True, retry=False)
+    app.send_task(WAKE, kwargs={"run_id": run_id}, queue=queue, ignore_result=True, retry=False)
