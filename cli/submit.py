@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from cli.client import Client, Record
 from cli.exits import ExitCode
-from cli.output import console, number, print_json, seconds, table
+from cli.output import console, print_json, say, seconds, table
 from cli.places import Place, connect
 from cli.progress import follow
 from cli.specfile import Document, is_study, read_document
@@ -49,17 +49,29 @@ def send(client: Client, document: Document, *, dry_run: bool = False) -> Record
 def _show_submitted(client: Client, answer: Record, *, study: bool) -> None:
     runs = sum(answer["counts"].values())
     what = f"study {answer['name']!r}: {answer['cells']} jobs, {runs} runs" if study else f"job: {runs} runs"
-    console.print(f"Submitted {escape(what)}.")
+    console.print(f"Submitted {escape(what)}.{_expected(answer)}")
     console.print(answer["id"])
-    page = "studies" if study else "jobs"
-    console.print(f"{client.address.url}/{page}/{answer['id']}", soft_wrap=True)
+    console.print(f"{client.address.url}/{'studies' if study else 'jobs'}/{answer['id']}", soft_wrap=True)
+    _show_warnings(answer)
 
 
 def _show_expansion(answer: Record) -> None:
     """What a dry run answers: the jobs in their order, how many runs, and how long such runs took before."""
-    jobs = answer.get("jobs") or []
-    rows = [(place, job.get("label", ""), len(job.get("seeds", []))) for place, job in enumerate(jobs, 1)]
-    console.print(table(None, ("#", "job", "runs"), rows, right=("#", "runs")))
-    console.print(f"{len(jobs)} jobs, {number(answer.get('runs'))} runs; nothing was stored.")
-    if answer.get("seconds") is not None:
-        console.print(f"Past runs of the same shape took {seconds(answer['seconds'])} in all.")
+    rows = [
+        (place, job["label"], len(job["seeds"]), "–" if job["parameters"] is None else f"{job['parameters']:,}")
+        for place, job in enumerate(answer["jobs"], 1)
+    ]
+    console.print(table(None, ("#", "job", "runs", "parameters"), rows, right=("#", "runs", "parameters")))
+    console.print(f"{len(rows)} jobs, {answer['runs']} runs; nothing was stored.{_expected(answer)}")
+    _show_warnings(answer)
+
+
+def _expected(answer: Record) -> str:
+    """How long runs of the same shape took before, where there were any."""
+    expected = answer["estimate"]["seconds"]
+    return "" if expected is None else f" Training takes about {seconds(expected)} on one worker."
+
+
+def _show_warnings(answer: Record) -> None:
+    for warning in answer["warnings"]:
+        say(f"Note: {warning}")

@@ -1,8 +1,8 @@
 """Kill anything with -9, over and over: every run ends once, and with the same bytes as if nothing had happened.
 
 Timers are scaled from the defaults of domain.settings so that recoveries fit into a test: heartbeat 0.5 s (5 s),
-self-fence 2 s (20 s), lease 3 s (30 s), reaper 0.5 s (5 s), announcing again after 2 s (30 s), metrics shipped each 0.25 s
-(1 s). The supervisor's limit of crashes is lifted, for kills count as such. NORMLAB_CHAOS_SEED chooses another order.
+self-fence 2 s (20 s), lease 3 s (30 s), reaper 0.5 s (5 s), announcing again 2 s (30 s), shipping metrics 0.25 s (1 s).
+The supervisor's limit of crashes is lifted, for kills count as such. NORMLAB_CHAOS_SEED chooses another order.
 """
 
 import json

@@ -1,0 +1,195 @@
+"""The commands against a real service: what they print, and the exit codes scripts rely on."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack import RunningStack, normlab, parse
+from tests.waiting import wait_until
+
+JOB: dict[str, Any] = {
+    "dataset": {"kind": "digits"},
+    "architecture": {"kind": "mlp", "hidden": [16]},
+    "normalization": {"kind": "layer_norm"},
+    "training": {
+        "batch_size": 32,
+        "budget": {"steps": 60},
+        "optimizer": {"kind": "sgd", "lr": 0.1},
+        "evaluate_every": {"steps": 30},
+    },
+}
+STUDY: dict[str, Any] = {
+    "name": "small",
+    "question": "Does it matter?",
+    "base": JOB,
+    "vary": {"normalization": [{"kind": "none"}, {"kind": "layer_norm"}]},
+    "seeds": 3,
+    "metric": {"name": "test_error", "at": "final"},
+    "baseline": {"normalization.kind": "layer_norm"},
+}
+LONG_JOB = {**JOB, "training": {**JOB["training"], "budget": {"steps": 1_000_000}}}
+
+
+def written(directory: Path, document: dict[str, Any]) -> str:
+    path = directory / "spec.json"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def study(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A small study, submitted and watched to its end by the command."""
+    done = stack.normlab("submit", "--watch", "--json", written(tmp_path_factory.mktemp("study"), STUDY))
+    assert done.returncode == 0, done.stderr + stack.logs()
+    record: dict[str, Any] = parse(done)
+    return record
+
+
+def test_a_watched_study_ends_with_every_run_succeeded(study: dict[str, Any]) -> None:
+    assert study["counts"]["succeeded"] == 6
+    assert study["name"] == "small"
+
+
+def test_lists_and_records_come_as_tables_and_as_json(stack: RunningStack, study: dict[str, Any]) -> None:
+    assert study["id"] in stack.normlab("ls").stdout
+    jobs = parse(stack.normlab("ls", "jobs", "--study", study["id"], "--json"))
+    assert {job["label"] for job in jobs} == {"none", "layer_norm"}
+    runs = parse(stack.normlab("ls", "runs", "--study", "small", "--json"))
+    assert len(runs) == 6
+    for what in (study["id"], "small", jobs[0]["id"], runs[0]["id"]):
+        shown = stack.normlab("show", what)
+        assert shown.returncode == 0, shown.stderr
+        assert "succeeded" in shown.stdout
+    assert parse(stack.normlab("show", runs[0]["id"], "--json"))["id"] == runs[0]["id"]
+    assert stack.normlab("show", "--logs", runs[0]["id"]).returncode == 0
+    assert "idle" in stack.normlab("ls", "workers").stdout
+
+
+def test_watching_what_has_ended_returns_at_once(stack: RunningStack, study: dict[str, Any]) -> None:
+    done = stack.normlab("watch", study["id"])
+    assert (done.returncode, done.stdout) == (0, "6 succeeded\n")
+
+
+def test_a_comparison_is_a_table_with_verdicts(stack: RunningStack, study: dict[str, Any]) -> None:
+    shown = stack.normlab("compare", study["id"]).stdout
+    assert all(words in shown for words in ("variant", "95 % interval", "minus layer_norm", "ms per step", "baseline"))
+    comparison = parse(stack.normlab("compare", "small", "--json"))
+    assert all(verdict["sentence"] in shown.replace("\n", " ") for verdict in comparison["verdicts"])
+    assert {group["n"] for group in comparison["groups"]} == {3}
+
+
+@pytest.mark.parametrize(("shape", "sign"), [("csv", "mean"), ("markdown", "|"), ("latex", r"\begin{tabular}")])
+def test_a_comparison_leaves_in_other_forms(stack: RunningStack, study: dict[str, Any], shape: str, sign: str) -> None:
+    done = stack.normlab("compare", study["id"], "--format", shape)
+    assert done.returncode == 0, done.stderr
+    assert sign in done.stdout
+    assert "layer_norm" in done.stdout.replace("\\", "")
+
+
+def test_metrics_leave_as_csv(stack: RunningStack, study: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    assert stack.normlab("export", study["id"], "--output", str(file)).returncode == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert len({row["run_id"] for row in rows}) == 6
+    assert {"train_loss", "test_error", "step_time"} <= {row["key"] for row in rows}
+    only = stack.normlab("export", study["id"], "--key", "test_error").stdout
+    assert {row["key"] for row in csv.DictReader(io.StringIO(only))} == {"test_error"}
+
+
+def test_a_dry_run_shows_the_expansion_and_stores_nothing(stack: RunningStack, tmp_path: Path) -> None:
+    dry = {**STUDY, "name": "dry", "vary": {"training.batch_size": [8, 16, 32]}, "baseline": {"training.batch_size": 8}}
+    done = stack.normlab("submit", "--dry-run", written(tmp_path, dry))
+    assert done.returncode == 0, done.stderr
+    assert "3 jobs, 9 runs; nothing was stored." in done.stdout
+    assert stack.normlab("show", "dry").returncode == 3
+
+
+def test_a_refused_spec_names_the_field_and_the_nearest_name(stack: RunningStack, tmp_path: Path) -> None:
+    wrong = {**JOB, "normalization": {"kind": "layer_nrom"}, "seeds": -1}
+    done = stack.normlab("submit", written(tmp_path, wrong))
+    assert done.returncode == 2
+    assert "/normalization/kind" in done.stderr
+    assert "layer_norm" in done.stderr
+    assert "/seeds" in done.stderr
+
+
+def test_with_json_an_error_is_json_too(stack: RunningStack) -> None:
+    done = stack.normlab("show", "run_00000000000000000000000000", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stderr)["error"]["code"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "no-such-study"), 3),
+        (("watch", "job_00000000000000000000000000"), 3),
+        (("cancel", "not/an/id"), 3),
+        (("submit", "nowhere.yaml"), 2),
+        (("ls", "nothing"), 2),
+        (("fly",), 2),
+        (("keys", "revoke", "key_00000000000000000000000000"), 3),
+    ],
+)
+def test_failures_have_their_exit_codes(stack: RunningStack, arguments: tuple[str, ...], code: int) -> None:
+    done = stack.normlab(*arguments)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nobody_there_and_nobody_allowed(stack: RunningStack) -> None:
+    away = {**stack.environment, "NORMLAB_URL": "http://127.0.0.1:9"}
+    assert normlab("ls", environment=away).returncode == 5
+    stranger = {**stack.environment, "NORMLAB_URL": stack.url, "NORMLAB_KEY": "nl_nobody"}
+    done = normlab("ls", environment=stranger)
+    assert done.returncode == 4
+    assert "NORMLAB_KEY" in done.stderr
+
+
+def test_a_key_works_until_it_is_revoked(stack: RunningStack) -> None:
+    made = parse(stack.normlab("keys", "create", "a script", "--scope", "read", "--json"))
+    assert made["id"] in stack.normlab("keys", "ls").stdout
+    script = {**stack.environment, "NORMLAB_KEY": made["token"]}
+    assert normlab("ls", environment=script).returncode == 0
+    refused = normlab("cancel", "run_00000000000000000000000000", environment=script)
+    assert refused.returncode == 4
+    assert stack.normlab("keys", "revoke", made["id"]).returncode == 0
+    assert normlab("ls", environment=script).returncode == 4
+
+
+def test_login_prints_an_address_that_works_once(stack: RunningStack) -> None:
+    address = stack.normlab("login").stdout.strip()
+    assert address.startswith(f"{stack.url}/login?code=")
+    assert parse(stack.normlab("login", "--json"))["url"] != address
+
+
+def test_a_run_is_paused_resumed_and_cancelled(stack: RunningStack, tmp_path: Path) -> None:
+    job = parse(stack.normlab("submit", "--json", written(tmp_path, LONG_JOB)))
+
+    def status() -> str:
+        return str(parse(stack.normlab("ls", "runs", "--job", job["id"], "--json"))[0]["status"])
+
+    wait_until(lambda: status() == "running", seconds=30)
+    assert stack.normlab("pause", job["id"]).returncode == 0
+    wait_until(lambda: status() == "paused", seconds=30)
+    assert stack.normlab("rm", "--yes", job["id"]).returncode == 6
+    assert stack.normlab("resume", job["id"]).returncode == 0
+    wait_until(lambda: status() == "running", seconds=30)
+    assert stack.normlab("cancel", job["id"]).returncode == 0
+    watched = stack.normlab("watch", job["id"])
+    assert (watched.returncode, watched.stdout) == (1, "1 cancelled\n")
+    assert stack.normlab("rm", "--yes", job["id"]).returncode == 0
+    assert stack.normlab("show", job["id"]).returncode == 3
+
+
+def test_datasets_are_listed_with_whether_they_are_here(stack: RunningStack) -> None:
+    listed = {entry["name"]: entry for entry in parse(stack.normlab("datasets", "ls", "--json"))}
+    assert listed["digits"]["here"] is True
+    assert stack.normlab("datasets", "fetch", "digits").returncode == 0
+    unknown = stack.normlab("datasets", "fetch", "digit")
+    assert unknown.returncode == 3
+    assert "digits" in unknown.stderr
