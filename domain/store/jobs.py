@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import EllipsisType
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, select
+from sqlalchemy import Connection, Row, Select, delete, exists, func, select, update
 
 from domain.clock import now
 from domain.errors import NotFound, NotPossible
@@ -15,7 +16,8 @@ from domain.run import Outcome, RunStatus
 from domain.store import events, outbox, pages
 from domain.store.ids import new_id
 from domain.store.pages import Page
-from domain.tables import job, outbox as outbox_table, run, series
+from domain.tables import job, run, series
+from domain.tables import outbox as outbox_table
 
 MAX_ATTEMPTS = 3
 
@@ -24,13 +26,18 @@ def submit(c: Connection, submission: JobSubmission, *, owner: str, max_attempts
     """Store a job with its queued runs, their events and wake-up messages."""
     at = now(c)
     spec = submission.spec
-    label = f"{spec.normalization.kind} · {spec.architecture.kind} · {spec.dataset.kind}"
+    label = label_of(spec)
     row = insert_job(c, submission, at, owner=owner, label=label, digest=spec_hash(spec))
     for rank, seed in enumerate(submission.seeds):
         insert_run(c, row, spec, seed, rank, at, max_attempts=max_attempts)
     message = f"{submission.name or label}: {len(submission.seeds)} runs"
     events.append(c, EventKind.JOB_SUBMITTED, message, job_id=row.id, data={"runs": len(submission.seeds)})
     return get(c, row.id)
+
+
+def label_of(spec: JobSpec) -> str:
+    """A few words for a job that belongs to no study."""
+    return f"{spec.normalization.kind} · {spec.architecture.kind} · {spec.dataset.kind}"
 
 
 def insert_job(
@@ -152,6 +159,17 @@ def _matching(
     return query
 
 
+def edit(
+    c: Connection, job_id: str, *, name: str | EllipsisType | None = ..., tags: Mapping[str, str] | None = None
+) -> Job:
+    """Change the name (None takes it away) or the tags; what is not given stays. Raises NotFound."""
+    values: dict[str, Any] = {} if name is ... else {"name": name}
+    if tags is not None:
+        values["tags"] = dict(tags)
+    c.execute(update(job).where(job.c.id == job_id).values(updated_at=now(c), **values))
+    return get(c, job_id)
+
+
 def of_study(c: Connection, study_id: str) -> list[Job]:
     """Every job of a study, in the order of its cells."""
     return _records(c, c.execute(select(job).where(job.c.study_id == study_id).order_by(job.c.id)).all())
@@ -195,7 +213,7 @@ def delete_jobs(c: Connection, noun: str, wanted: str, job_ids: Sequence[str]) -
 
 def _records(c: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
     tallies = tally(c, run.c.job_id, [row.id for row in rows])
-    return [Job.model_validate({**row._mapping, **tallies[row.id].over(row.updated_at)}) for row in rows]
+    return [Job.model_validate({**row._asdict(), **tallies[row.id].over(row.updated_at)}) for row in rows]
 
 
 class Tally:
