@@ -44,7 +44,7 @@ PG_OPTIONS = "-c lock_timeout=5000 -c statement_timeout=30000 -c idle_in_transac
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:
     """Whether this SQLite is free of the WAL-reset corruption bug (3.7.0 to 3.51.2; sqlite.org/changes)."""
-    fixed_branches = {(3, 44): 6, (3, 50): 7}
+    fixed_branches: dict[tuple[int, ...], int] = {(3, 44): 6, (3, 50): 7}
     return version >= (3, 51, 3) or version[2:] >= (fixed_branches.get(version[:2], math.inf),)
 
 

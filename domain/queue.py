@@ -7,7 +7,7 @@ doubled or reordered. A message says `{"run_id": …}`, and is acknowledged befo
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from domain.settings import Settings
 
@@ -19,7 +19,7 @@ def make_celery(settings: Settings) -> Celery:
     """The app for publishing and consuming. Opens no connection yet."""
     app = Celery("normlab", broker=settings.broker_url.get_secret_value(), set_as_current=False)
     app.conf.update(
-        # Acknowledged on receipt: redelivery by a timer would start a run twice, and a loss is repaired from the database.
+        # Acknowledged on receipt: redelivery by a timer would start a run twice; a loss is repaired from the database.
         task_acks_late=False,
         task_reject_on_worker_lost=False,
         worker_disable_prefetch=True,
@@ -33,7 +33,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         task_create_missing_queues=False,
-        task_queues=[Queue(name) for name in settings.queues],
+        task_queues=[Queue(name) for name in settings.queues],  # type: ignore[no-untyped-call]
         task_default_queue=settings.queues[0],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
@@ -58,5 +58,5 @@ def transport_options() -> dict[str, Any]:
 
 
 def publish(app: Celery, run_id: str, queue: str) -> None:
-    """Send one wake-up message. Raises kombu's OperationalError when the broker cannot be reached; the outbox keeps it."""
+    """Send one wake-up message. Raises kombu's OperationalError when the broker does not answer (the outbox keeps it)."""
     app.send_task(WAKE, kwargs={"run_id": run_id}, queue=queue, ignore_result=True, retry=False)

@@ -40,7 +40,7 @@ class Note(NamedTuple):
     kind: EventKind
     message: str
     level: Level = Level.INFO
-    data: Mapping[str, Any] = {}  # noqa: RUF012 - never written
+    data: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class Report:
     """One heartbeat. What is None stays as it was."""
 
     number: int
-    """1, 2, 3, … within an attempt. A report sent again (its commit unknown) is recognised by it and changes nothing twice."""
+    """1, 2, 3, … within an attempt. A report sent again (its commit unknown) is known by it; nothing is done twice."""
     step: int | None = None
     total_steps: int | None = None
     progress: float | None = None

@@ -286,7 +286,7 @@ series = Table(
     Column("id", Integer, primary_key=True),
     Column("run_id", Id, ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
     Column("name", Word, nullable=False),
-    Column("count", BigInteger, nullable=False, server_default="0"),
+    Column("n", BigInteger, nullable=False, server_default="0"),
     Column("odd", BigInteger, nullable=False, server_default="0"),
     Column("first_step", BigInteger),
     Column("last_step", BigInteger),
@@ -324,7 +324,7 @@ rollup = Table(
     # 1, 2, 3: buckets of 64, 64² and 64³ steps.
     Column("level", SmallInteger, primary_key=True, autoincrement=False),
     Column("bucket", BigInteger, primary_key=True, autoincrement=False),
-    Column("count", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
     Column("odd", BigInteger, nullable=False),
     Column("sum", Double, nullable=False),
     Column("min", Double),
@@ -350,7 +350,7 @@ truncated = Table(
     Column("name", Word, primary_key=True),
     Column("after_step", BigInteger, nullable=False),
     Column("to_step", BigInteger, nullable=False),
-    Column("count", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("matched", Boolean),
 )

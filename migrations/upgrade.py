@@ -36,7 +36,7 @@ def head() -> str | None:
 def upgrade(database: Database, *, to: str = REVISION) -> Path | None:
     """Run the missing revisions. Returns the copy made of a SQLite file that held an older schema.
 
-    A killed upgrade leaves the last finished revision, since each is one transaction; running it again goes on from there.
+    A killed upgrade leaves the last finished revision (each is one transaction); running it again goes on from there.
     """
     with _alone(database):
         found = database.revision()

@@ -19,8 +19,8 @@ def claim(
     """Take the best run that is queued in one of `queues` and may run on one of `devices`; None if there is none.
 
     Best is the highest priority, then breadth first over seeds, then the oldest. The run's token rises, its attempt is
-    counted, metrics after its checkpoint are cut off (their hash is kept), and its lease lasts `lease` seconds. A worker
-    that is draining gets nothing.
+    counted, metrics after its checkpoint are cut off (their hash is kept), and its lease lasts `lease` seconds.
+    A worker that is draining gets nothing.
     """
     if _is_draining(c, worker_id):
         return None

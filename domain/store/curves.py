@@ -59,9 +59,9 @@ def curves(
     stop: float | None = None,
     max_points: int = MAX_POINTS,
 ) -> list[Curve]:
-    """The series `name` of each run that has it, between `start` and `stop` of the axis (both included), in run order."""
+    """The series `name` of each run that has it, from `start` to `stop` of the axis (both included), in run order."""
     limit = max(PER_BUCKET, min(max_points, MAX_POINTS))
-    query = select(series).where(series.c.run_id.in_(run_ids), series.c.name == name, series.c.count > 0)
+    query = select(series).where(series.c.run_id.in_(run_ids), series.c.name == name, series.c.n > 0)
     found = {row.run_id: row for row in c.execute(query)}
     return [_curve(c, found[run_id], axis, start, stop, limit) for run_id in run_ids if run_id in found]
 
@@ -69,7 +69,7 @@ def curves(
 def _curve(c: Connection, row: Any, axis: Axis, start: float | None, stop: float | None, limit: int) -> Curve:
     first, end = _steps_between(c, row, axis, start, stop)
     parts = list(_cover(c, row.id, first, end, _level(end - first, row, limit)))
-    count = sum(part["count"] for part in parts)
+    count = sum(part["n"] for part in parts)
     complete = count <= limit
     if complete:
         parts = list(parts_between(c, [row.id], 0, first, end))
@@ -107,7 +107,7 @@ def _places(bucket: Bucket) -> list[tuple[int, float]]:
 def _level(steps: int, row: Any, limit: int) -> int:
     """The coarsest level that still has about as many buckets as can be shown; 0 (raw points) when all may fit."""
     wanted = max(1, limit // PER_BUCKET // COARSEST)
-    share = (row.last_step - row.first_step + 1) / row.count
+    share = (row.last_step - row.first_step + 1) / row.n
     fitting = [level for level in LEVELS if steps // WIDTH**level >= wanted and share < WIDTH**level]
     return max(fitting, default=0)
 

@@ -12,7 +12,7 @@ from domain.run import Outcome, Reason, Request, Responsible, RunStatus
 from domain.store import events, metrics, outbox
 from domain.store.reports import change_held, held
 from domain.store.text import storable
-from domain.tables import attempt, run, worker
+from domain.tables import attempt, worker
 
 LONGEST_BACKOFF = 300
 """Seconds."""
@@ -45,7 +45,7 @@ def release(c: Connection, run_id: str, token: int, how: Literal["drained", "pau
 def lose(
     c: Connection, run_id: str, token: int, *, reason: str = Reason.LOST_WORKER, message: str, backoff: float = 5
 ) -> RunStatus:
-    """End an attempt whose worker is gone: the reaper's and a restarted worker's word. Raises StaleToken if it ended."""
+    """End an attempt whose worker is gone: the reaper's word, or a restarted worker's. Raises StaleToken if it ended."""
     row = held(c, run_id, token)
     return _try_again(
         c, row, Ending.failed(Responsible.TRANSIENT, reason, message), backoff, kind=EventKind.RUN_LOST, word="lost"

@@ -60,7 +60,7 @@ def flush(c: Connection) -> None:
 
 def last_seq(c: Connection) -> int:
     """The number of the newest event, 0 before the first."""
-    return c.execute(select(func.coalesce(func.max(event.c.seq), 0))).scalar_one()
+    return int(c.execute(select(func.coalesce(func.max(event.c.seq), 0))).scalar_one())
 
 
 def after(

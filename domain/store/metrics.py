@@ -41,9 +41,7 @@ class Summary(Record):
     """Of what a run measures of itself, once it has ended."""
 
 
-def append(
-    c: Connection, run_id: str, points: Mapping[str, Sequence[Point]], *, token: int = 0, run: Any = None
-) -> None:
+def append(c: Connection, run_id: str, points: Mapping[str, Sequence[Point]], *, run: Any = None) -> None:
     """Write points of a run, replacing any of the same step, with roll-ups and summaries. The caller holds the token.
 
     Where an earlier attempt's values were cut off, the ones written again are compared with their hash.
@@ -107,7 +105,7 @@ def truncate_after(c: Connection, run_id: str, step: int | None, *, token: int) 
 def _keep_digest(c: Connection, run_id: str, tail: Any, after: int, token: int) -> int:
     count, last, digest = _digest(c, tail.id, after, 2**62)
     row = {"run_id": run_id, "token": token, "name": tail.name, "after_step": after, "to_step": last}
-    upsert(c, truncated, [{**row, "count": count, "digest": digest, "matched": None}], ["run_id", "token", "name"])
+    upsert(c, truncated, [{**row, "n": count, "digest": digest, "matched": None}], ["run_id", "token", "name"])
     return count
 
 
@@ -136,7 +134,7 @@ def _compare_with_truncated(c: Connection, run_id: str, ids: Mapping[str, int], 
     )
     for tail in c.execute(due).all():
         count, _, digest = _digest(c, tail.id, tail.after_step, tail.to_step)
-        matched = (count, digest) == (tail.count, tail.digest)
+        matched = (count, digest) == (tail.n, tail.digest)
         where = and_(truncated.c.run_id == run_id, truncated.c.token == tail.token, truncated.c.name == tail.name)
         c.execute(update(truncated).where(where).values(matched=matched))
         if not matched and about is not None:
@@ -147,9 +145,9 @@ def _compare_with_truncated(c: Connection, run_id: str, ids: Mapping[str, int], 
 
 def settle(c: Connection, run_id: str) -> None:
     """Once a run has ended: the medians of what it measured of itself, which roll-ups cannot give."""
-    query = select(series.c.id, series.c.count, series.c.odd)
+    query = select(series.c.id, series.c.n, series.c.odd)
     for row in c.execute(query.where(series.c.run_id == run_id, series.c.name.in_(MEASURED))).all():
-        finite = row.count - row.odd
+        finite = row.n - row.odd
         if finite:
             middle = select(point.c.value).where(point.c.series_id == row.id, point.c.kind == FINITE)
             pair = middle.order_by(point.c.value).offset((finite - 1) // 2).limit(2 - finite % 2)
@@ -159,19 +157,19 @@ def settle(c: Connection, run_id: str) -> None:
 
 def summaries(c: Connection, run_ids: Sequence[str], *, names: Sequence[str] = ()) -> dict[str, list[Summary]]:
     """The summaries of each run's series, by run id and in order of name."""
-    query = select(series).where(series.c.run_id.in_(run_ids), series.c.count > 0)
+    query = select(series).where(series.c.run_id.in_(run_ids), series.c.n > 0)
     if names:
         query = query.where(series.c.name.in_(names))
     found: dict[str, list[Summary]] = defaultdict(list)
     for row in c.execute(query.order_by(series.c.run_id, series.c.name)).mappings():
         last = row["last"] if row["last_kind"] == FINITE else WORDS[row["last_kind"]]
-        found[row["run_id"]].append(Summary.model_validate({**row, "last": last}))
+        found[row["run_id"]].append(Summary.model_validate({**row, "last": last, "count": row["n"]}))
     return dict(found)
 
 
 def names(c: Connection, run_ids: Sequence[str]) -> list[str]:
     """The names of the series that any of these runs has."""
-    query = select(series.c.name).where(series.c.run_id.in_(run_ids), series.c.count > 0)
+    query = select(series.c.name).where(series.c.run_id.in_(run_ids), series.c.n > 0)
     return list(c.execute(query.distinct().order_by(series.c.name)).scalars())
 
 

@@ -50,7 +50,7 @@ def report(c: Connection, run_id: str, token: int, told: Report, *, lease: float
     fresh = told.number > before.hb_seq
     beat = {"lease_until": at + timedelta(seconds=lease), "last_heartbeat_at": at, "updated_at": at}
     row = change_held(c, run_id, token, **beat, **(_news(told, before) if fresh else {}))
-    metrics.append(c, run_id, told.points, token=token, run=row)
+    metrics.append(c, run_id, told.points, run=row)
     logs.append(c, run_id, token, told.lines)
     if fresh:
         _tell(c, row, before, told)
@@ -95,7 +95,7 @@ def _tell(c: Connection, row: Row[Any], before: Row[Any], told: Report) -> None:
 def saved_checkpoint(c: Connection, run_id: str, token: int, saved: SavedCheckpoint) -> Checkpoint:
     """Make a complete checkpoint the one to resume from. Metrics up to its step go into the same transaction.
 
-    A step beyond the last checkpoint is progress and resets the count of failed attempts. Sent again, it changes nothing.
+    A step beyond the last checkpoint is progress and resets the count of failed attempts. Sent again, nothing changes.
     """
     before = held(c, run_id, token)
     known = c.execute(
@@ -136,7 +136,7 @@ def _new_checkpoint(run_id: str, token: int, saved: SavedCheckpoint, at: Any) ->
 def _current_step(c: Connection, row: Row[Any]) -> int:
     if row.ckpt_id is None:
         return 0
-    return c.execute(select(checkpoint.c.step).where(checkpoint.c.id == row.ckpt_id)).scalar_one()
+    return int(c.execute(select(checkpoint.c.step).where(checkpoint.c.id == row.ckpt_id)).scalar_one())
 
 
 def drop_old_checkpoints(c: Connection, run_id: str, token: int, *, keep: int = 2) -> list[Checkpoint]:

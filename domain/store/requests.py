@@ -36,7 +36,7 @@ def request_job(c: Connection, job_id: str, action: Action | str) -> list[Run]:
 
 
 def request_study(c: Connection, study_id: str, action: Action | str) -> list[Run]:
-    """Ask it of every run of the study to which it applies. Raises NotFound, and NotPossible when it applies to none."""
+    """Ask it of every run of the study to which it applies. Raises NotFound, and NotPossible if it applies to none."""
     if c.execute(select(study.c.id).where(study.c.id == study_id)).one_or_none() is None:
         raise NotFound("study", study_id)
     return _all(c, _latest(c, run.c.study_id == study_id), Action(action), "study", study_id)
@@ -93,7 +93,7 @@ def _stop(c: Connection, row: Row[Any], action: Action, at: datetime) -> Row[Any
 
 
 def _ask(c: Connection, row: Row[Any], wanted: Request | None, at: datetime) -> Row[Any]:
-    if row.request == wanted or row.request == Request.CANCEL:
+    if row.request in {wanted, Request.CANCEL}:
         return row
     after = _change(c, row, Action(wanted) if wanted else Action.RESUME, at, request=wanted)
     words = f"Asked to {wanted}" if wanted else "Asked to go on"
@@ -122,7 +122,7 @@ def _retry(c: Connection, row: Row[Any], at: datetime) -> Row[Any]:
         woken_at=at,
         created_at=at,
         updated_at=at,
-        **{name: row._mapping[name] for name in same},
+        **{name: value for name, value in row._asdict().items() if name in same},
     )
     new = c.execute(fresh.returning(run)).one()
     c.execute(update(run).where(run.c.id == row.id).values(retried_by=new.id, updated_at=at))

@@ -75,7 +75,7 @@ def _result(
 
 def _summaries(c: Connection, run_ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Row[Any]]]:
     found: dict[str, dict[str, Row[Any]]] = {}
-    query = select(series).where(series.c.run_id.in_(run_ids), series.c.name.in_(names), series.c.count > 0)
+    query = select(series).where(series.c.run_id.in_(run_ids), series.c.name.in_(names), series.c.n > 0)
     for row in c.execute(query):
         found.setdefault(row.run_id, {})[row.name] = row
     return found

@@ -60,7 +60,7 @@ def point_bucket(row: Any) -> Bucket:
     step, value = row.step, row.value
     return {
         "series_id": row.series_id,
-        "count": 1,
+        "n": 1,
         "odd": int(odd),
         "sum": 0.0 if odd else value,
         "min": value,
@@ -86,7 +86,7 @@ def join(parts: Sequence[Bucket]) -> Bucket:
     strange = next((part for part in parts if part["odd"]), first)
     return {
         "series_id": first["series_id"],
-        "count": sum(part["count"] for part in parts),
+        "n": sum(part["n"] for part in parts),
         "odd": sum(part["odd"] for part in parts),
         "sum": math.fsum(part["sum"] for part in parts),
         "min": low["min"],
@@ -139,8 +139,8 @@ def _summarize(c: Connection, series_ids: Sequence[int]) -> None:
         by_series[part["series_id"]].append(part)
     for series_id, parts in by_series.items():
         whole = join(parts)
-        finite = whole["count"] - whole["odd"]
-        names = ("count", "odd", "first_step", "last_step", "last", "last_kind", "min", "min_step", "max", "max_step")
+        finite = whole["n"] - whole["odd"]
+        names = ("n", "odd", "first_step", "last_step", "last", "last_kind", "min", "min_step", "max", "max_step")
         summary = {name: whole[name] for name in names}
         mean = whole["sum"] / finite if finite else None
         c.execute(update(series).where(series.c.id == series_id).values(mean=mean, median=None, **summary))

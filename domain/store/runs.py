@@ -55,7 +55,7 @@ def get(c: Connection, run_id: str) -> Run:
     row = c.execute(select(run).where(run.c.id == run_id)).one_or_none()
     if row is None:
         raise NotFound("run", run_id)
-    return Run.model_validate({**row._mapping, "status_history": _history(c, run_id)})
+    return Run.model_validate({**row._asdict(), "status_history": _history(c, run_id)})
 
 
 def _history(c: Connection, run_id: str) -> list[StatusChange]:

@@ -106,11 +106,11 @@ def _records(c: Connection, rows: Sequence[Row[Any]]) -> list[Study]:
     ids = [row.id for row in rows]
     tallies = tally(c, run.c.study_id, ids)
     counted = select(job.c.study_id, func.count()).where(job.c.study_id.in_(ids)).group_by(job.c.study_id)
-    cells: dict[str, int] = {study_id: count for study_id, count in c.execute(counted)}
+    cells: dict[str, int] = dict(c.execute(counted).tuples().all())
     return [_record(row, tallies[row.id].over(row.updated_at), cells.get(row.id, 0)) for row in rows]
 
 
 def _record(row: Row[Any], tallied: dict[str, Any], cells: int) -> Study:
     spec = row.spec
     from_spec = {name: spec[name] for name in ("seeds", "metric", "baseline", "queue", "priority")}
-    return Study.model_validate({**row._mapping, **from_spec, "axes": list(spec["vary"]), "cells": cells, **tallied})
+    return Study.model_validate({**row._asdict(), **from_spec, "axes": list(spec["vary"]), "cells": cells, **tallied})

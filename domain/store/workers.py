@@ -44,7 +44,7 @@ def register(
 
 
 def beat(c: Connection, worker_id: str, *, measures: Mapping[str, Any] | None = None) -> Worker:
-    """I am alive. The answer says whether to drain. A worker that was taken for lost is back by this. Raises NotFound."""
+    """I am alive. The answer says whether to drain. A worker taken for lost is back by this. Raises NotFound."""
     row = _row(c, worker_id, lock=True)
     status = row.status if row.status in LIVE else "draining" if row.draining else "busy" if row.run_id else "idle"
     values: dict[str, Any] = {

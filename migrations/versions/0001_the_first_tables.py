@@ -259,7 +259,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("n", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("odd", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("first_step", sa.BigInteger(), nullable=True),
         sa.Column("last_step", sa.BigInteger(), nullable=True),
@@ -284,7 +284,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("after_step", sa.BigInteger(), nullable=False),
         sa.Column("to_step", sa.BigInteger(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("matched", sa.Boolean(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_truncated_run_id"), ondelete="CASCADE"),
@@ -309,7 +309,7 @@ def upgrade() -> None:
         sa.Column("series_id", sa.Integer(), nullable=False),
         sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("bucket", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
         sa.Column("odd", sa.BigInteger(), nullable=False),
         sa.Column("sum", sa.Double(), nullable=False),
         sa.Column("min", sa.Double(), nullable=True),
@@ -329,7 +329,7 @@ def upgrade() -> None:
     )
     # What a claim scans: the eligible runs of a queue, already in claim order.
     queued = sa.text("status = 'queued'")
-    in_order = ["queue", sa.text("priority DESC"), "seed_rank", "id"]
+    in_order: list[str | sa.TextClause] = ["queue", sa.text("priority DESC"), "seed_rank", "id"]
     op.create_index("ix_run_claim", "run", in_order, sqlite_where=queued, postgresql_where=queued)
     op.bulk_insert(sa.table("event_counter", sa.column("id"), sa.column("last")), [{"id": 1, "last": 0}])
 
