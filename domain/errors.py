@@ -10,6 +10,7 @@ NormLabError
 ├── NotAllowed             the key's scopes do not cover this (403)
 ├── StaleToken             a write with a fencing token that is no longer the run's (the writer must stop)
 ├── DatabaseNotReady       the schema is not at head
+├── DatabaseTooNew         the schema is of a later release
 ├── UnsuitableStorage      the data directory cannot hold the database safely
 └── InvalidSettings        a setting has a value that cannot work
 """
@@ -104,6 +105,16 @@ class DatabaseNotReady(NormLabError):  # noqa: N818
         state = f"at revision {found}" if found else "empty"
         super().__init__(
             f"The database is {state}, this version of NormLab needs revision {wanted}: run `python -m migrations`."
+        )
+
+
+class DatabaseTooNew(NormLabError):  # noqa: N818
+    """The schema was made by a later release, which this one would damage."""
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(
+            f"The database is at revision {found!r}, which this version of NormLab (revision {wanted!r}) does not know: "
+            "it was written by a newer one. Use that version, or another NORMLAB_DATA_DIR. Nothing was changed."
         )
 
 
