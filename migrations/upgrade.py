@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from domain.database import Database
+from domain.errors import DatabaseTooNew
 from domain.tables import REVISION
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,11 @@ def head() -> str | None:
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
+def known() -> set[str]:
+    """Every revision this version has a script for."""
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+
+
 def upgrade(database: Database, *, to: str = REVISION) -> Path | None:
     """Run the missing revisions. Returns the copy made of a SQLite file that held an older schema.
 
@@ -42,6 +48,8 @@ def upgrade(database: Database, *, to: str = REVISION) -> Path | None:
         found = database.revision()
         if found == to:
             return None
+        if found is not None and found not in known():
+            raise DatabaseTooNew(found, to)
         copy = _copy(database, found) if found and database.on_sqlite else None
         config = alembic_config()
         with database.writer.connect() as connection:
