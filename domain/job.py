@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from domain.catalog import Catalog
 from domain.errors import FieldError, InvalidSpec
@@ -41,7 +41,9 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Line = Annotated[str, Field(max_length=200, pattern=TEXT)]
 TagName = Annotated[str, Field(min_length=1, max_length=64, pattern=TEXT)]
 Tags = Annotated[dict[TagName, Line], Field(max_length=16)]
-Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)] | Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS)]
+Count = Annotated[int, Field(ge=1, le=MAX_SEEDS), Tag("count")]
+SeedList = Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS), Tag("list")]
+Seeds = Annotated[Count | SeedList, Discriminator(lambda given: "list" if isinstance(given, list) else "count")]
 
 
 class Choice(BaseModel):

@@ -52,7 +52,12 @@ MEASURED = {
 
 def metric_names(catalog: Catalog, *, splits: Sequence[str] = SPLITS, measured: bool = True) -> list[str]:
     """Every name a series can have: `<split>_<metric>` for the catalog's metrics, and what is measured."""
-    scored = [f"{split}_{metric}" for split in splits for metric in catalog.menu("metrics")]
+    scored = [
+        f"{split}_{metric}"
+        for split in splits
+        for metric, entry in catalog.menu("metrics").items()
+        if split in entry.fact("splits", SPLITS)
+    ]
     return [*scored, *(MEASURED if measured else ())]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 __all__ = ["suggest"]
 
-SHOWN = 12
+SHOWN = 24
 """How many names a list in a message may hold; a menu longer than that is better read in the catalog."""
 
 
@@ -14,8 +14,11 @@ def suggest(name: object, valid: Iterable[str]) -> str:
     names = sorted(valid)
     if not names:
         return "There are none."
-    near = difflib.get_close_matches(str(name)[:100].lower(), names, n=1, cutoff=0.5)
-    if near:
-        return f"Did you mean {near[0]}?"
+    wanted = str(name)[:100].lower()
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    # A piece of one name only, such as `cosine` of `warmup_cosine`, is nearer than its letters say.
+    inside = [known for known in names if len(wanted) >= 3 and wanted in known]
+    if near or len(inside) == 1:
+        return f"Did you mean {(near or inside)[0]}?"
     listed = ", ".join(names[:SHOWN])
     return f"There are: {listed}{', …' if len(names) > SHOWN else ''}."

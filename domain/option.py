@@ -95,7 +95,11 @@ def looks_like_number(value: object) -> str:
         number = float(value)
     except ValueError:
         return ""
-    return f" YAML reads {value[:40]} as a text; write {number!r}." if math.isfinite(number) else ""
+    return f" YAML reads {value[:40]} as a text; write {_written(number)}." if math.isfinite(number) else ""
+
+
+def _written(number: float) -> str:
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
 
 
 def _not_a_choice(choices: tuple[Any, ...], value: object, pointer: str) -> FieldError:

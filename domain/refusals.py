@@ -72,7 +72,7 @@ def _plain(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
 
 def _as_field_error(model: type[BaseModel], raw: object, error: ErrorDetails) -> FieldError:
     path = _path_in(raw, error["loc"])
-    code, detail = _say(model, path, error)
+    code, detail = _say(model, raw, path, error)
     where = [*path, "kind"] if error["type"].startswith("union_tag") else path
     return FieldError(pointer=pointer(where), code=code, detail=detail)
 
@@ -92,7 +92,7 @@ def _path_in(raw: object, location: Sequence[str | int]) -> list[str | int]:
     return path
 
 
-def _say(model: type[BaseModel], path: Sequence[str | int], error: ErrorDetails) -> tuple[str, str]:
+def _say(model: type[BaseModel], raw: object, path: Sequence[str | int], error: ErrorDetails) -> tuple[str, str]:
     """The code and the sentence for one of pydantic's errors."""
     kind, facts, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "missing":
@@ -100,7 +100,7 @@ def _say(model: type[BaseModel], path: Sequence[str | int], error: ErrorDetails)
     if kind == "extra_forbidden":
         return (
             "unknown_key",
-            f"There is no {str(path[-1])[:60]!r} here. {suggest(path[-1], _fields_beside(model, path))}",
+            f"There is no {str(path[-1])[:60]!r} here. {suggest(path[-1], _fields_beside(model, raw, path))}",
         )
     if kind.startswith(("union_tag", "literal")):
         return _say_choice(kind, facts, given)
@@ -133,17 +133,24 @@ def _listed(quoted: str) -> list[str]:
     return quoted.split("'")[1::2]
 
 
-def _fields_beside(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The fields of the object in which the last part of `path` stands."""
-    here: set[type[BaseModel]] = {model}
+def _fields_beside(model: type[BaseModel], raw: object, path: Sequence[str | int]) -> list[str]:
+    """The fields of the object in which the last part of `path` stands; of several kinds, those of the one written."""
+    owners: set[type[BaseModel]] = {model}
     for part in path[:-1]:
-        here = {
-            found
-            for owner in here
-            if part in owner.model_fields
-            for found in _models_in(owner.model_fields[str(part)].annotation)
-        }
-    return sorted({name for owner in here for name in owner.model_fields})
+        raw = raw[part] if isinstance(raw, Mapping) else None
+        below = {found for owner in owners for found in _models_in(_annotation(owner, part))}
+        kind = raw.get("kind") if isinstance(raw, Mapping) else None
+        owners = {found for found in below if _kind(found) == kind} or below
+    return sorted({name for owner in owners for name in owner.model_fields})
+
+
+def _annotation(owner: type[BaseModel], part: str | int) -> Any:
+    field = owner.model_fields.get(str(part))
+    return field.annotation if field else None
+
+
+def _kind(model: type[BaseModel]) -> object:
+    return model.model_fields["kind"].default if "kind" in model.model_fields else None
 
 
 def _models_in(annotation: Any) -> set[type[BaseModel]]:

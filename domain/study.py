@@ -23,6 +23,7 @@ from domain.job import (
     wrong_queue,
     wrong_seeds,
 )
+from domain.labels import choice_labels
 from domain.metric import MetricChoice, metric_problem
 from domain.nearest import suggest
 from domain.pointer import pointer
@@ -164,11 +165,10 @@ def parse_study(raw: object, catalog: Catalog, *, queues: Sequence[str] = QUEUES
 def expand(study: StudySpec, catalog: Catalog) -> list[Cell]:
     """The cells of a study; the first axis changes slowest. Raises InvalidSpec, naming the cell that cannot run."""
     labels = {path: axis_labels(values) for path, values in study.vary.items()}
-    errors: list[FieldError] = []
     cells: list[Cell] = []
+    refused: list[tuple[dict[str, Any], list[FieldError]]] = []
     used: set[int] = set()
-    for positions in itertools.product(*(range(len(values)) for values in study.vary.values())):
-        place = dict(zip(study.vary, positions, strict=True))
+    for place in _places(study):
         raw = _merged(study, place)
         excluded = [number for number, where in enumerate(study.exclude) if _matches(raw, where)]
         used.update(excluded)
@@ -176,11 +176,17 @@ def expand(study: StudySpec, catalog: Catalog) -> list[Cell]:
             continue
         key = {path: labels[path][position] for path, position in place.items()}
         cell, wrong = _make_cell(raw, key, catalog)
-        errors += [_in_study(error, place, key) for error in wrong]
         cells += [cell] if cell else []
-    errors += _unused_exclusions(study, used)
-    _raise(errors or _duplicates(cells) or _nothing_left(cells))
+        refused += [(key, [_in_study(error, place) for error in wrong])] if wrong else []
+    _raise([*_named(refused, total=len(cells) + len(refused)), *_unused_exclusions(study, used)])
+    _raise(_duplicates(cells) or _nothing_left(cells))
     return cells
+
+
+def _places(study: StudySpec) -> Iterator[dict[str, int]]:
+    """Every combination of positions on the axes."""
+    for positions in itertools.product(*(range(len(values)) for values in study.vary.values())):
+        yield dict(zip(study.vary, positions, strict=True))
 
 
 def runs_in_order(cells: Sequence[Cell], seeds: Sequence[int]) -> Iterator[PlannedRun]:
@@ -191,29 +197,10 @@ def runs_in_order(cells: Sequence[Cell], seeds: Sequence[int]) -> Iterator[Plann
 
 
 def axis_labels(values: Sequence[Any]) -> list[Any]:
-    """The values of an axis as scalars that tell them apart.
-
-    A whole choice is called by its kind, and by the options in which it differs from another choice of that kind.
-    """
-    kinds = [value.get("kind") if isinstance(value, Mapping) else None for value in values]
-    return [
-        _choice_label(value, alone=kinds.count(value.get("kind")) == 1)
-        if isinstance(value, Mapping)
-        else _scalar(value)
-        for value in values
-    ]
-
-
-def _choice_label(choice: Mapping[str, Any], *, alone: bool) -> str:
-    kind = str(choice.get("kind", ""))
-    options = " ".join(f"{name}={_scalar(value)}" for name, value in choice.items() if name != "kind")
-    return kind if alone or not options else f"{kind} {options}".strip()
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return "-".join(str(item) for item in value)
-    return value
+    """The values of an axis as scalars that tell them apart; a whole choice by its kind and what else differs."""
+    if all(isinstance(value, Mapping) for value in values):
+        return list(choice_labels(values))
+    return [value_words(value) if isinstance(value, (Mapping, list, tuple)) else value for value in values]
 
 
 def _merged(study: StudySpec, place: Mapping[str, int]) -> dict[str, Any]:
@@ -266,19 +253,33 @@ def _make_cell(raw: dict[str, Any], key: dict[str, Any], catalog: Catalog) -> tu
     return Cell(key=key, label=key_words(key), spec=spec, spec_hash=spec_hash(spec)), []
 
 
-def _in_study(error: FieldError, place: Mapping[str, int], key: Mapping[str, Any]) -> FieldError:
-    """The error of a cell, pointed at the axis or at the base it comes from, and naming the cell."""
-    keys = [part.replace("~1", "/").replace("~0", "~") for part in error.pointer.split("/")[1:]]
+def _in_study(error: FieldError, place: Mapping[str, int]) -> FieldError:
+    """The error of a cell, pointed at the axis or at the base it comes from."""
+    keys = error.pointer.split("/")[1:]
     for path in sorted(place, key=lambda path: -path.count(".")):
         along = path.split(".")
         if keys[: len(along)] == along:
-            where = pointer(["vary", path, place[path], *keys[len(along) :]])
-            return FieldError(pointer=where, code=error.code, detail=_named(error.detail, key))
-    return FieldError(pointer=pointer(["base", *keys]), code=error.code, detail=_named(error.detail, key))
+            where = pointer(["vary", path, place[path]]) + "".join(f"/{key}" for key in keys[len(along) :])
+            return FieldError(pointer=where, code=error.code, detail=error.detail)
+    return FieldError(pointer=f"/base{error.pointer}", code=error.code, detail=error.detail)
 
 
-def _named(detail: str, key: Mapping[str, Any]) -> str:
-    return f"Cell {key_words(key)}: {detail}" if key else detail
+def _named(refused: Sequence[tuple[Mapping[str, Any], Sequence[FieldError]]], *, total: int) -> list[FieldError]:
+    """Each error once. It names its first cell, unless every cell has it: then it is the base's or the axis's own."""
+    cells: dict[FieldError, list[str]] = {}
+    for key, errors in refused:
+        for error in errors:
+            cells.setdefault(error, []).append(key_words(key))
+    return [
+        error if len(labels) == total else error.model_copy(update={"detail": f"{_cells(labels)}: {error.detail}"})
+        for error, labels in cells.items()
+    ]
+
+
+def _cells(labels: Sequence[str]) -> str:
+    if len(labels) == 1:
+        return f"Cell {labels[0]}"
+    return f"Cell {labels[0]} and {len(labels) - 1} more"
 
 
 def _unused_exclusions(study: StudySpec, used: set[int]) -> list[FieldError]:
@@ -338,7 +339,5 @@ def _wrong_baseline(study: StudySpec, cells: Sequence[Cell]) -> list[FieldError]
 
 
 def _raise(errors: Sequence[FieldError]) -> None:
-    """The first errors, each once: what is wrong with the base is wrong with every cell, but said for one."""
     if errors:
-        once = {(error.pointer, error.code): error for error in reversed(errors)}
-        raise InvalidSpec(list(reversed(once.values()))[:MAX_ERRORS])
+        raise InvalidSpec(errors[:MAX_ERRORS])

@@ -27,6 +27,8 @@ def value_words(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
         return "-".join(value_words(item) for item in value)
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={value_words(item)}" for name, item in value.items())
     return str(value)
 
 
