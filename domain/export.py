@@ -151,8 +151,8 @@ def _caption(comparison: Comparison) -> str:
     most = max((group.n for group in comparison.groups), default=0)
     against = " and ".join(setting_words(path, value) for path, value in comparison.baseline.items())
     caption = (
-        f"{at} {comparison.metric_label}{unit}, mean ± half of the {percent(comparison.confidence)} t-interval over seeds "
-        f"(n = {most} where nothing else is said). "
+        f"{at} {comparison.metric_label}{unit}, mean ± half of the {percent(comparison.confidence)} t-interval "
+        f"over seeds (n = {most} where nothing else is said). "
         "Bold: the best, with all that the paired interval does not tell apart from it."
     )
     if against:

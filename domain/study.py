@@ -258,7 +258,8 @@ def _in_study(error: FieldError, place: Mapping[str, int]) -> FieldError:
     keys = error.pointer.split("/")[1:]
     for path in sorted(place, key=lambda path: -path.count(".")):
         along = path.split(".")
-        if keys[: len(along)] == along:
+        # An axis may reach below something that is no object; then the error lies above the end of its path.
+        if keys[: len(along)] == along or (len(keys) > 1 and along[: len(keys)] == keys):
             where = pointer(["vary", path, place[path]]) + "".join(f"/{key}" for key in keys[len(along) :])
             return FieldError(pointer=where, code=error.code, detail=error.detail)
     return FieldError(pointer=f"/base{error.pointer}", code=error.code, detail=error.detail)
