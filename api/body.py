@@ -3,13 +3,17 @@
 import json
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import BadBody, BodyTooLarge, UnsupportedMediaType, answer
 from domain.errors import FieldError
+from domain.refusals import validate
+
+Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY_BYTES = 1_048_576
 MAX_DEPTH = 64
@@ -158,6 +162,14 @@ async def read_object(request: Request) -> dict[str, Any]:
 def _json_name(value: Any) -> str:
     names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def validated(model: type[Model], raw: dict[str, Any]) -> Model:
+    """The body as a `model`. Raises `BadBody` with everything that is wrong."""
+    made, errors = validate(model, raw)
+    if made is None:
+        raise BadBody(errors)
+    return made
 
 
 JsonObject = Annotated[dict[str, Any], Depends(read_object)]

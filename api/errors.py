@@ -10,7 +10,6 @@ Refusal
 ├── ForgedRequest 403         a cookie without the header and origin only our pages send
 ├── NoSuchAddress 404
 ├── WrongMethod 405
-├── StillRunning 409          the first request with this idempotency key has not ended
 ├── Stale 412                 If-Match names a version that is no longer current
 ├── WrongHost 400
 ├── Broken 500                our mistake; the log has the traceback under the request's id
@@ -118,14 +117,6 @@ class WrongMethod(Refusal):
 
     def __init__(self, method: str, headers: dict[str, str]) -> None:
         super().__init__(f"This address does not know {method}, only {headers.get('Allow', '')}.", headers=headers)
-
-
-class StillRunning(Refusal):
-    status, code = HTTPStatus.CONFLICT, "still-running"
-    meaning = "The first request with this Idempotency-Key has not ended; ask again shortly."
-
-    def __init__(self) -> None:
-        super().__init__("The first request with this Idempotency-Key has not ended.", headers={"Retry-After": "1"})
 
 
 class Stale(Refusal):

@@ -8,22 +8,21 @@ reads too slowly is told to come back, and resumes by `Last-Event-ID`.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
+from domain.database import Database
 from domain.event import Event
+from domain.store import events
 
 log = logging.getLogger("normlab.api")
 
 POLL_SECONDS = 0.2
 PAGE = 500
 QUEUE_BATCHES = 64
-
-Fetch = Callable[[int, int], Awaitable[list[Event]]]
-"""Events with a `seq` above the first number, in order, at most the second number of them."""
-LastSeq = Callable[[], Awaitable[int]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ class Filter:
         )
 
 
+EVERYTHING = Filter()
+
+
 class SlowReader(Exception):  # noqa: N818 - a signal, not an error
     """The follower's queue is full: it must reconnect."""
 
@@ -56,9 +58,8 @@ class _Follower:
 class EventStream:
     """Hands new events to followers. Lives in one event loop; `stop` ends every follower."""
 
-    def __init__(self, fetch: Fetch, last_seq: LastSeq) -> None:
-        self._fetch = fetch
-        self._last_seq = last_seq
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._followers: set[_Follower] = set()
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -68,10 +69,10 @@ class EventStream:
     def followers(self) -> int:
         return len(self._followers)
 
-    async def follow(self, after: int | None, fetch: Fetch, chosen: Filter) -> AsyncIterator[Event]:
+    async def follow(self, after: int | None, chosen: Filter) -> AsyncIterator[Event]:
         """Events after `after` (None: from now on), then new ones as they come, until `stop`.
 
-        `fetch` reads what was missed, already filtered. Raises `SlowReader` when the caller does not keep up.
+        Raises `SlowReader` when the caller does not keep up.
         """
         follower = _Follower()
         self._followers.add(follower)
@@ -79,7 +80,7 @@ class EventStream:
             seq = await self._ensure_reader()
             if after is not None:
                 seq = after
-                while page := await fetch(seq, PAGE):
+                while page := await self._after(seq, chosen):
                     for event in page:
                         yield event
                     seq = page[-1].seq
@@ -100,7 +101,7 @@ class EventStream:
     async def _ensure_reader(self) -> int:
         """Start the reader with the first follower. Returns the last number already in the log."""
         async with self._starting:
-            last = await self._last_seq()
+            last = await run_in_threadpool(self._last_seq)
             if self._reader is None or self._reader.done():
                 self._reader = asyncio.create_task(self._read(last), name="event reader")
             return last
@@ -108,7 +109,7 @@ class EventStream:
     async def _read(self, seq: int) -> None:
         while self._followers and not self._stopped:
             try:
-                batch = await self._fetch(seq, PAGE)
+                batch = await self._after(seq, EVERYTHING)
             except SQLAlchemyError as error:
                 log.warning("the event log can't be read just now: %s", error)
                 batch = []
@@ -117,6 +118,19 @@ class EventStream:
                 self._hand_out(batch)
             if len(batch) < PAGE:
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _after(self, seq: int, chosen: Filter) -> list[Event]:
+        return await run_in_threadpool(self._read_after, seq, chosen)
+
+    def _read_after(self, seq: int, chosen: Filter) -> list[Event]:
+        with self._database.read() as c:
+            return events.after(
+                c, seq, study_id=chosen.study_id, job_id=chosen.job_id, run_id=chosen.run_id, limit=PAGE
+            )
+
+    def _last_seq(self) -> int:
+        with self._database.read() as c:
+            return events.last_seq(c)
 
     def _hand_out(self, batch: list[Event]) -> None:
         for follower in self._followers:

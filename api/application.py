@@ -1,0 +1,97 @@
+"""The application: routes, layers and what they share, put together for one process."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from api import docs, errors, openapi
+from api.auth import Authentication
+from api.body import BodyLimit
+from api.context import Context
+from api.guard import Guard
+from api.routes import (
+    catalog,
+    comparisons,
+    events,
+    health,
+    jobs,
+    keys,
+    login,
+    runs,
+    series,
+    studies,
+    workers,
+)
+from api.routes.jobs import JobEdit
+from api.routes.keys import KeyRequest
+from api.stream import EventStream
+from domain.catalog import load_catalog
+from domain.database import READERS, Database
+from domain.errors import DatabaseNotReady
+from domain.job import JobRequest
+from domain.settings import Settings
+from domain.study import StudyRequest
+
+log = logging.getLogger("normlab.api")
+
+VERSION = "0.1.0"
+RESOURCES = (studies, jobs, runs, series, comparisons, catalog, events, workers, keys)
+BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of one installation. The database is opened when it starts and closed when it ends."""
+    app = FastAPI(
+        title="NormLab",
+        version=VERSION,
+        lifespan=_lifespan(settings),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        generate_unique_id_function=openapi.operation_id,
+    )
+    errors.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(Authentication)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
+    app.include_router(health.router)
+    app.include_router(docs.router)
+    app.include_router(login.router)
+    for resource in RESOURCES:
+        app.include_router(resource.router, prefix="/v1")
+    document = openapi.Document(app, BODIES)
+    app.openapi = document.read  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # More threads than connections would only wait for each other.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
+        database = Database.open(settings)
+        _warn_of_schema(database)
+        stream = EventStream(database)
+        loop = asyncio.get_running_loop()
+        app.state.context = Context(settings, database, load_catalog(), stream, loop)
+        try:
+            yield
+        finally:
+            stream.stop()
+            database.close()
+
+    return lifespan
+
+
+def _warn_of_schema(database: Database) -> None:
+    """The service starts all the same: /readyz says what is missing, and it recovers when the migration has run."""
+    try:
+        database.check_schema()
+    except DatabaseNotReady as error:
+        log.warning("%s", error)

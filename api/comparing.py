@@ -1,0 +1,121 @@
+"""Comparisons as a query asks for them: a study as it was meant, or any jobs side by side."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+from sqlalchemy import Connection
+
+from api.errors import BadParameter
+from api.parameters import words
+from domain.catalog import Catalog
+from domain.comparison import compare
+from domain.errors import FieldError, InvalidSpec
+from domain.findings import Comparison
+from domain.metric import MetricChoice, describe_metric, metric_problem
+from domain.store import jobs, studies
+from domain.store.results import results
+from domain.study import Study
+
+MOST_JOBS = 500
+"""Jobs of one comparison that is not a study's."""
+
+Text = Annotated[str | None, Query(max_length=2000)]
+
+
+class Question:
+    """The query parameters of a comparison: what to compare, by what, on which number, against whom."""
+
+    def __init__(
+        self,
+        study: Annotated[str | None, Query(max_length=200, description="Id or name of a study.")] = None,
+        jobs: Annotated[str | None, Query(max_length=32 * MOST_JOBS, description="Or jobs, with commas.")] = None,
+        group_by: Annotated[
+            str | None,
+            Query(max_length=2000, description="Dotted fields of the spec, with commas. Default all that differ."),
+        ] = None,
+        metric: Annotated[str | None, Query(max_length=100, description="Default the study's, or test_error.")] = None,
+        at: Annotated[
+            str | None, Query(pattern="^(final|best|[1-9][0-9]{0,8})$", description="final, best, or a step.")
+        ] = None,
+        baseline: Annotated[
+            str | None,
+            Query(max_length=2000, description="As in `normalization.kind=layer_norm`; several with commas."),
+        ] = None,
+        threshold: Annotated[
+            float | None, Query(allow_inf_nan=False, description="Also: steps and seconds until the metric is there.")
+        ] = None,
+    ) -> None:
+        self.study = study
+        self.jobs = words(jobs)
+        self.group_by = words(group_by)
+        self.metric = metric
+        self.at = at
+        self.baseline = baseline
+        self.threshold = threshold
+
+    def answer(self, c: Connection, catalog: Catalog) -> Comparison:
+        """The comparison. Raises BadParameter, NotFound and InvalidSpec (whose pointers are `?parameter`)."""
+        if bool(self.study) == bool(self.jobs):
+            raise BadParameter("study", "give either study or jobs")
+        study = studies.get(c, self.study) if self.study else None
+        job_ids = [jobs.get(c, job_id).id for job_id in self.jobs[:MOST_JOBS]]
+        metric = self._metric(study, catalog)
+        found = results(
+            c,
+            metric,
+            study_id=study.id if study else None,
+            job_ids=job_ids,
+            lower_is_better=describe_metric(metric.name, catalog).lower_is_better,
+            threshold=self.threshold,
+        )
+        group_by = self.group_by or (study.axes if study else [])
+        baseline = _read_baseline(self.baseline) if self.baseline is not None else dict(study.baseline if study else {})
+        try:
+            return compare(
+                found, group_by=group_by, metric=metric, baseline=baseline, catalog=catalog, threshold=self.threshold
+            )
+        except InvalidSpec as error:
+            raise InvalidSpec(_of_parameters(error.errors)) from error
+
+    def _metric(self, study: Study | None, catalog: Catalog) -> MetricChoice:
+        default = study.metric if study else MetricChoice()
+        name = self.metric or default.name
+        problem = metric_problem(name, catalog)
+        if problem:
+            raise BadParameter("metric", problem)
+        return MetricChoice(name=name, at=_read_place(self.at) if self.at else default.at)
+
+
+Asked = Annotated[Question, Depends()]
+
+
+def _read_place(at: str) -> Any:
+    return int(at) if at.isdigit() else at
+
+
+def _read_baseline(text: str) -> dict[str, Any]:
+    """`a.b=4,c=x` as {"a.b": 4, "c": "x"}: numbers, true and false are read as such, all else is text."""
+    found = {}
+    for pair in words(text):
+        path, sign, value = pair.partition("=")
+        if not sign or not path.strip():
+            raise BadParameter("baseline", f"{pair!r} isn't written path=value, as in normalization.kind=layer_norm")
+        found[path.strip()] = _read_value(value.strip())
+    return found
+
+
+def _read_value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, int | float | bool) else text
+
+
+def _of_parameters(errors: Sequence[FieldError]) -> list[FieldError]:
+    return [
+        FieldError(pointer=f"?{error.pointer.lstrip('/').partition('/')[0]}", code=error.code, detail=error.detail)
+        for error in errors
+    ]

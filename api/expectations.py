@@ -1,0 +1,27 @@
+"""What a submission is told beside its record: warnings, and how many runs wait before it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from domain.comparison import VerdictWord
+from domain.store import runs, workers
+
+FEWEST_SEEDS = 3
+"""Fewer seeds than this, and a comparison says so instead of giving a verdict."""
+TOO_FEW: VerdictWord = "too few seeds"
+
+
+def warnings(c: Connection, *, queue: str, seeds: Sequence[int]) -> list[str]:
+    """Sentences about what will work, but perhaps not as meant."""
+    found = []
+    if not any(queue in worker.queues for worker in workers.page(c, live=True)):
+        found.append(f"No worker serves the queue {queue!r} just now; the runs wait until one does.")
+    if len(seeds) < FEWEST_SEEDS:
+        found.append(f"With {len(seeds)} of at least {FEWEST_SEEDS} seeds a comparison answers {TOO_FEW!r}.")
+    return found
+
+
+def runs_ahead(c: Connection, *, queue: str) -> int:
+    """How many runs are queued in a queue; the place a run submitted now has, priorities and seeds aside."""
+    return runs.queue_depths(c).get(queue, {}).get("queued", 0)

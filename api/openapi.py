@@ -1,0 +1,115 @@
+"""The OpenAPI document: our problems in place of the framework's errors, stable names, and the file kept in the tree.
+
+`python -m api.openapi` writes api/openapi.json; a test fails while the file and the routes differ.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.errors import PROBLEM_JSON, Problem
+
+FILE = Path(__file__).parent / "openapi.json"
+REF = "#/components/schemas/{model}"
+
+DESCRIPTION = """Submit training jobs, follow them, and compare normalizations with statistics right for few seeds.
+
+Every error is a problem document (RFC 9457) with a stable `type`, a sentence, and `errors` that point at each wrong
+place. Lists are pages: follow `next_cursor` or the `Link` header. Numbers that aren't finite are the texts "NaN",
+"Infinity" and "-Infinity". Send `Idempotency-Key` with a POST and it is safe to repeat."""
+
+REFUSALS = {
+    "401": "No key, or one that is wrong, revoked or expired.",
+    "403": "The key lacks the scope this needs.",
+    "422": "The body or a parameter is wrong; `errors` points at each place.",
+    "default": "Any other refusal.",
+}
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
+
+
+def operation_id(route: APIRoute) -> str:
+    """The function's name: short, stable and unique over the API."""
+    return route.name
+
+
+def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Documents a body that the route reads itself (`api.body.JsonObject`)."""
+    schema = {"$ref": REF.format(model=model.__name__)}
+    content = {"application/json": {"schema": schema, "examples": {"example": {"value": example}}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+class Document:
+    """The document of an app, made once. `models` are the bodies that routes read themselves."""
+
+    def __init__(self, app: FastAPI, models: list[type[BaseModel]]) -> None:
+        self.app = app
+        self.models = models
+        self._made: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, Any]:
+        if self._made is None:
+            self._made = make(self.app, self.models)
+        return self._made
+
+
+def make(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:
+    """The document of the app's routes."""
+    made = get_openapi(title="NormLab", version=app.version, description=DESCRIPTION, routes=app.routes)
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas |= _schemas([Problem, *models])
+    made["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key, `nl_…`; `normlab keys` makes one."},
+        "session": {"type": "apiKey", "in": "cookie", "name": "normlab_session", "description": "`normlab login`."},
+    }
+    made["security"] = [{"key": []}, {"session": []}]
+    for path, operation in _operations(made):
+        if path in PUBLIC_PATHS:
+            operation["security"] = []
+        _document_refusals(operation, public=path in PUBLIC_PATHS)
+    return made
+
+
+def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
+    _, made = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    return cast("dict[str, Any]", made["$defs"])
+
+
+def _operations(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in made["paths"].items():
+        for operation in methods.values():
+            yield path, operation
+
+
+def _document_refusals(operation: dict[str, Any], *, public: bool) -> None:
+    content = {PROBLEM_JSON: {"schema": {"$ref": REF.format(model="Problem")}}}
+    for status, meaning in REFUSALS.items():
+        if not (public and status in {"401", "403"}):
+            operation["responses"][status] = {"description": meaning, "content": content}
+
+
+def text(made: dict[str, Any]) -> str:
+    return json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write api/openapi.json."""
+    from api.application import create_app  # noqa: PLC0415 - the application imports this file
+    from domain.settings import Settings  # noqa: PLC0415 - as above
+
+    FILE.write_text(text(create_app(Settings()).openapi()), encoding="utf-8")
+    sys.stdout.write(f"wrote {FILE.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Jobs: one spec with its seeds; submitted, read, steered, renamed, deleted."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from api.answers import PageOf, answered, paged, require_current
+from api.auth import CurrentKey
+from api.body import JsonObject, validated
+from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
+from api.estimates import Estimate, estimate
+from api.expectations import runs_ahead, warnings
+from api.files import remove_runs
+from api.idempotency import Created, IdempotencyKey, create
+from api.openapi import body
+from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
+from domain.catalog import Catalog
+from domain.job import Job, JobRequest, JobSubmission, Line, Tags, parse_job, spec_hash
+from domain.run import Action
+from domain.store import jobs, runs
+from domain.training import Strict
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+DryRun = Annotated[bool, Query(description="Check, and answer what would be submitted; store nothing.")]
+
+EXAMPLE: dict[str, Any] = {
+    "dataset": {"kind": "digits"},
+    "architecture": {"kind": "mlp", "hidden": [128, 128]},
+    "normalization": {"kind": "layer_norm"},
+    "training": {"batch_size": 32, "budget": {"steps": 500}, "optimizer": {"kind": "adam", "lr": 0.001}},
+    "seeds": 3,
+}
+
+
+class SubmittedJob(Job):
+    """A job just stored, and what to expect of it."""
+
+    warnings: list[str]
+    queue_position: int = Field(description="How many runs were queued in its queue before its own.")
+    estimate: Estimate
+
+
+class PlannedJob(BaseModel):
+    """A job that a dry run would have stored."""
+
+    label: str
+    key: dict[str, Any] = Field(description="Of a study's job, its cell by axis.")
+    spec: dict[str, Any] = Field(description="Resolved: every default filled in.")
+    spec_hash: str
+    seeds: list[int]
+
+
+class Plan(BaseModel):
+    """What a dry run answers; nothing was stored."""
+
+    jobs: list[PlannedJob] = Field(description="In the order in which their first runs start.")
+    runs: int
+    seconds: float | None = Field(description="As in the estimate.")
+    estimate: Estimate
+    warnings: list[str]
+
+
+class JobEdit(Strict):
+    """What of a job can be changed; what it trains can't."""
+
+    name: Line | None = None
+    tags: Tags | None = None
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=SubmittedJob,
+    responses={200: {"model": Plan, "description": "A dry run: nothing was stored."}},
+    openapi_extra=body(JobRequest, EXAMPLE),
+)
+def create_job(
+    request: Request,
+    raw: JsonObject,
+    key: CurrentKey,
+    catalog: CurrentCatalog,
+    settings: CurrentSettings,
+    database: CurrentDatabase,
+    dry_run: DryRun = False,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submit a job: one spec, trained once for each seed. With `dry_run` it is only checked and shown."""
+    submission = parse_job(raw, catalog, queues=settings.queues)
+    if dry_run:
+        with database.read() as c:
+            return answered(request, _plan(c, submission, catalog))
+
+    def submit(c: Connection) -> Created:
+        job = _submit(c, submission, key.owner, catalog, settings.max_attempts)
+        return Created(job, f"/v1/jobs/{job.id}")
+
+    return create(request, key, idempotency_key, raw, submit)
+
+
+def _submit(c: Connection, submission: JobSubmission, owner: str, catalog: Catalog, max_attempts: int) -> SubmittedJob:
+    before = runs_ahead(c, queue=submission.queue)
+    expected = estimate(c, [(submission.spec, len(submission.seeds))], catalog)
+    said = warnings(c, queue=submission.queue, seeds=submission.seeds)
+    job = jobs.submit(c, submission, owner=owner, max_attempts=max_attempts)
+    return SubmittedJob(**job.model_dump(), warnings=said, queue_position=before, estimate=expected)
+
+
+def _plan(c: Connection, submission: JobSubmission, catalog: Catalog) -> Plan:
+    spec = submission.spec
+    expected = estimate(c, [(spec, len(submission.seeds))], catalog)
+    label = jobs.label_of(spec)
+    planned = PlannedJob(
+        label=label, key={}, spec=spec.resolved(), spec_hash=spec_hash(spec), seeds=list(submission.seeds)
+    )
+    said = warnings(c, queue=submission.queue, seeds=submission.seeds)
+    return Plan(jobs=[planned], runs=len(submission.seeds), seconds=expected.seconds, estimate=expected, warnings=said)
+
+
+@router.get("", response_model=PageOf[Job])
+def list_jobs(
+    request: Request,
+    database: CurrentDatabase,
+    study: Only = None,
+    status: Statuses = [],  # noqa: B006 - FastAPI copies it
+    queue: Only = None,
+    dataset: Only = None,
+    architecture: Only = None,
+    normalization: Only = None,
+    spec_hash: Only = None,
+    search: Search = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Jobs, the newest first. `status` keeps those that have a run in one of these states."""
+    of = {"dataset": dataset, "architecture": architecture, "normalization": normalization, "spec_hash": spec_hash}
+    with database.read() as c:
+        found = jobs.page(
+            c, **of, study_id=study, status=status, queue=queue, search=search, cursor=cursor, limit=limit
+        )
+    return paged(request, found)
+
+
+@router.get("/{job_id}", response_model=Job)
+def read_job(request: Request, database: CurrentDatabase, job_id: JobId) -> Response:
+    """One job; `counts` and `outcomes` say how its runs are."""
+    with database.read() as c:
+        return answered(request, jobs.get(c, job_id))
+
+
+@router.patch(
+    "/{job_id}", response_model=Job, openapi_extra=body(JobEdit, {"name": "first try", "tags": {"by": "ann"}})
+)
+def edit_job(request: Request, raw: JsonObject, database: CurrentDatabase, job_id: JobId) -> Response:
+    """Change name or tags. With `If-Match` only if nobody changed the job since; else 412."""
+    edit = validated(JobEdit, raw)
+    with database.write() as c:
+        require_current(request, jobs.get(c, job_id))
+        return answered(request, jobs.edit(c, job_id, **edit.model_dump(exclude_unset=True)))
+
+
+@router.delete("/{job_id}", status_code=204)
+def delete_job(database: CurrentDatabase, settings: CurrentSettings, job_id: JobId) -> Response:
+    """Delete a job whose runs have all ended, with their metrics and checkpoints."""
+    with database.write() as c:
+        deleted = jobs.delete_job(c, job_id)
+    remove_runs(settings.runs_dir, deleted)
+    return Response(status_code=204)
+
+
+@router.post("/{job_id}/{action}", response_model=Job)
+def act_on_job(request: Request, database: CurrentDatabase, job_id: JobId, action: Action) -> Response:
+    """Cancel, pause, resume or retry every run of the job to which it applies."""
+    with database.write() as c:
+        runs.request_job(c, job_id, action)
+        return answered(request, jobs.get(c, job_id))

@@ -1,0 +1,127 @@
+"""Runs: one seed of a job each; what happened to it, what it printed, what it measured."""
+
+import time
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from api.answers import PageOf, answered, listed, paged
+from api.context import CurrentDatabase
+from api.parameters import Cursor, Limit, Only, RunId, SeqCursor, Statuses
+from domain.database import Database
+from domain.event import Event
+from domain.run import Action, Attempt, Checkpoint, Outcome, Run
+from domain.store import events, logs, metrics, runs
+from domain.store.logs import StoredLine
+from domain.store.metrics import Summary
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+LOOK_AGAIN = 0.25
+"""Seconds between looks at a run that somebody waits for."""
+RETRY_AFTER = {"Retry-After": "2"}
+"""A hint while a run is not final: it need not be asked for more often."""
+
+Wait = Annotated[float, Query(ge=0, le=60, description="Answer when the run is final, or after so many seconds.")]
+LineCursor = Annotated[
+    str | None,
+    Query(alias="cursor", pattern=r"^\d{1,18}\.\d{1,9}$", description="`next_cursor` of the lines you have."),
+]
+
+
+@router.get("", response_model=PageOf[Run])
+def list_runs(
+    request: Request,
+    database: CurrentDatabase,
+    job: Only = None,
+    study: Only = None,
+    status: Statuses = [],  # noqa: B006 - FastAPI copies it
+    outcome: Outcome | None = None,
+    queue: Only = None,
+    worker: Only = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Runs, the newest first."""
+    wanted = {"job_id": job, "study_id": study, "outcome": outcome, "queue": queue, "worker": worker}
+    with database.read() as c:
+        found = runs.page(c, **wanted, status=status, cursor=cursor, limit=limit)
+    return paged(request, found)
+
+
+@router.get("/{run_id}", response_model=Run)
+async def read_run(request: Request, database: CurrentDatabase, run_id: RunId, wait: Wait = 0) -> Response:
+    """One run with its history. While it isn't final, `Retry-After` says when asking again makes sense."""
+    # `async`, so that those who wait hold no thread; each look takes one for a moment.
+    deadline = time.monotonic() + wait
+    run = await run_in_threadpool(_read, database, run_id)
+    while not run.status.is_final and time.monotonic() < deadline and not await request.is_disconnected():
+        await anyio.sleep(LOOK_AGAIN)
+        run = await run_in_threadpool(_read, database, run_id)
+    return answered(request, run, headers={} if run.status.is_final else RETRY_AFTER)
+
+
+def _read(database: Database, run_id: str) -> Run:
+    with database.read() as c:
+        return runs.get(c, run_id)
+
+
+@router.get("/{run_id}/events", response_model=PageOf[Event])
+def read_run_events(
+    request: Request, database: CurrentDatabase, run_id: RunId, cursor: SeqCursor = 0, limit: Limit = 200
+) -> Response:
+    """What happened to the run, oldest first."""
+    with database.read() as c:
+        runs.get(c, run_id)
+        found = events.after(c, cursor, run_id=run_id, limit=limit)
+    return listed(request, found, next_cursor=str(found[-1].seq) if len(found) == limit else None)
+
+
+@router.get("/{run_id}/logs", response_model=PageOf[StoredLine])
+def read_run_logs(
+    request: Request, database: CurrentDatabase, run_id: RunId, cursor: LineCursor = None, limit: Limit = 200
+) -> Response:
+    """What the run printed, oldest line first: its last lines, or with a cursor those after it.
+
+    `next_cursor` is there whenever there are lines: ask with it again for what the run prints next.
+    """
+    after = tuple(int(part) for part in cursor.split(".")) if cursor else None
+    with database.read() as c:
+        runs.get(c, run_id)
+        found = logs.tail(c, run_id, after=(after[0], after[1]) if after else None, limit=limit)
+    last = f"{found[-1].token}.{found[-1].number}" if found else cursor
+    return listed(request, found, next_cursor=last, has_more=bool(cursor) and len(found) == limit)
+
+
+@router.get("/{run_id}/checkpoints", response_model=PageOf[Checkpoint])
+def read_run_checkpoints(request: Request, database: CurrentDatabase, run_id: RunId) -> Response:
+    """The checkpoints whose files are kept, newest first."""
+    with database.read() as c:
+        runs.get(c, run_id)
+        return listed(request, runs.checkpoints(c, run_id))
+
+
+@router.get("/{run_id}/attempts", response_model=PageOf[Attempt])
+def read_run_attempts(request: Request, database: CurrentDatabase, run_id: RunId) -> Response:
+    """The tries at the run, oldest first, each with how it ended and the traceback if there is one."""
+    with database.read() as c:
+        runs.get(c, run_id)
+        return listed(request, runs.attempts(c, run_id))
+
+
+@router.get("/{run_id}/metrics", response_model=PageOf[Summary])
+def read_run_metrics(request: Request, database: CurrentDatabase, run_id: RunId) -> Response:
+    """A summary of each series: count, last, minimum, maximum, mean. The points are at /v1/metrics/series."""
+    with database.read() as c:
+        runs.get(c, run_id)
+        return listed(request, metrics.summaries(c, [run_id]).get(run_id, []))
+
+
+@router.post("/{run_id}/{action}", response_model=Run)
+def act_on_run(request: Request, database: CurrentDatabase, run_id: RunId, action: Action) -> Response:
+    """Cancel, pause, resume or retry. A running run is asked, and does it at its next step; a retry is a new run."""
+    with database.write() as c:
+        run = runs.request(c, run_id, action)
+    return answered(request, run)

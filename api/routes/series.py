@@ -1,0 +1,97 @@
+"""Metric series: curves in buckets that lose no spike, and every raw point as CSV."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from api.answers import answered
+from api.context import CurrentDatabase
+from api.parameters import words
+from api.selection import Selected
+from domain.database import Database
+from domain.store import curves, metrics
+from domain.store.curves import MAX_POINTS, Axis, Curve
+
+router = APIRouter(prefix="/metrics", tags=["metrics"])
+
+Name = Annotated[str, Query(alias="key", max_length=64, description="Name of the series, as in `train_loss`.")]
+Names = Annotated[str | None, Query(alias="key", max_length=2000, description="Only these series, with commas.")]
+From = Annotated[float | None, Query(alias="from", allow_inf_nan=False, description="Only from here on the axis.")]
+To = Annotated[float | None, Query(alias="to", allow_inf_nan=False, description="Only up to here on the axis.")]
+Points = Annotated[int, Query(ge=3, le=MAX_POINTS, description="At most so many points a line.")]
+
+COLUMNS = ("run_id", "name", "step", "value", "at", "relative", "epoch", "samples")
+CHUNK_ROWS = 5000
+
+
+class Series(BaseModel):
+    """One series of some runs, a curve for each run that has it."""
+
+    key: str
+    axis: Axis
+    curves: list[Curve]
+
+
+@router.get("/series", response_model=Series)
+def read_series(
+    request: Request,
+    database: CurrentDatabase,
+    selected: Selected,
+    key: Name,
+    x: Axis = "step",
+    start: From = None,
+    stop: To = None,
+    max_points: Points = MAX_POINTS,
+) -> Response:
+    """A series of some runs, ready to draw.
+
+    The range is cut into buckets; each gives its minimum, maximum and last value at their true places. Values that
+    aren't finite are `marks`. `count` says how many points a curve stands for; ask again with `from` and `to` to zoom.
+    """
+    with database.read() as c:
+        ids = selected.ids(c)
+        found = curves.curves(c, ids, key, axis=x, start=start, stop=stop, max_points=max_points)
+    return answered(request, Series(key=key, axis=x, curves=found))
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={200: {"description": f"A line for each point: {', '.join(COLUMNS)}.", "content": {"text/csv": {}}}},
+)
+def export_points(database: CurrentDatabase, selected: Selected, key: Names = None) -> StreamingResponse:
+    """Every stored point as CSV. `at` is seconds since 1970, `relative` seconds of training."""
+    with database.read() as c:
+        ids = selected.ids(c)
+    headers = {"Content-Disposition": 'attachment; filename="metrics.csv"'}
+    return StreamingResponse(_lines(database, ids, words(key)), media_type="text/csv", headers=headers)
+
+
+def _lines(database: Database, run_ids: list[str], names: list[str]) -> Iterator[str]:
+    """CSV in pieces, so that ten million points need no memory. The transaction is open while they are sent."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    with database.read() as c:
+        for count, row in enumerate(metrics.rows(c, run_ids, names=names), start=1):
+            writer.writerow([_written(row[column]) for column in COLUMNS])
+            if count % CHUNK_ROWS == 0:
+                yield _taken(text)
+    yield _taken(text)
+
+
+def _written(value: Any) -> Any:
+    # repr gives the digits that read back to the same number.
+    return repr(value) if isinstance(value, float) else value
+
+
+def _taken(text: io.StringIO) -> str:
+    taken = text.getvalue()
+    text.seek(0)
+    text.truncate()
+    return taken

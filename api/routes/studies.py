@@ -1,0 +1,166 @@
+"""Studies: a base job, axes that vary, seeds and a question; submitted, read, steered, deleted."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
+
+from api.answers import PageOf, answered, listed, paged
+from api.auth import CurrentKey
+from api.body import JsonObject
+from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
+from api.estimates import Estimate, estimate
+from api.expectations import runs_ahead, warnings
+from api.files import remove_runs
+from api.idempotency import Created, IdempotencyKey, create
+from api.openapi import body
+from api.parameters import Cursor, Limit, Search, StudyId
+from api.routes.jobs import DryRun, Plan, PlannedJob
+from domain.catalog import Catalog
+from domain.job import Job
+from domain.metric import MetricChoice, describe_metric
+from domain.results import RunResult
+from domain.run import Action, Run
+from domain.store import jobs, runs, studies
+from domain.store.results import results
+from domain.study import Cell, Study, StudyRequest, StudySpec, parse_study
+
+router = APIRouter(prefix="/studies", tags=["studies"])
+
+EXAMPLE: dict[str, Any] = {
+    "name": "small-batch",
+    "question": "Does it keep working when the batch shrinks?",
+    "base": {
+        "dataset": {"kind": "digits"},
+        "architecture": {"kind": "mlp", "hidden": [128, 128]},
+        "training": {"budget": {"steps": 500}, "optimizer": {"kind": "adam", "lr": 0.001}},
+    },
+    "vary": {
+        "normalization": [{"kind": "batch_norm"}, {"kind": "layer_norm"}],
+        "training.batch_size": [4, 128],
+    },
+    "seeds": 3,
+    "metric": {"name": "test_error", "at": "final"},
+    "baseline": {"normalization.kind": "layer_norm"},
+}
+
+
+class SubmittedStudy(Study):
+    """A study just stored, and what to expect of it."""
+
+    warnings: list[str]
+    queue_position: int
+    estimate: Estimate
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=SubmittedStudy,
+    responses={200: {"model": Plan, "description": "A dry run: nothing was stored."}},
+    openapi_extra=body(StudyRequest, EXAMPLE),
+)
+def create_study(
+    request: Request,
+    raw: JsonObject,
+    key: CurrentKey,
+    catalog: CurrentCatalog,
+    settings: CurrentSettings,
+    database: CurrentDatabase,
+    dry_run: DryRun = False,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submit a study: a job for each cell. With `dry_run` it is only expanded, checked and shown."""
+    spec, cells = parse_study(raw, catalog, queues=settings.queues)
+    if dry_run:
+        with database.read() as c:
+            return answered(request, _plan(c, spec, cells, catalog))
+
+    def submit(c: Connection) -> Created:
+        before = runs_ahead(c, queue=spec.queue)
+        expected = _estimate(c, spec, cells, catalog)
+        said = warnings(c, queue=spec.queue, seeds=spec.seeds)
+        study = studies.submit(c, spec, cells, owner=key.owner, max_attempts=settings.max_attempts)
+        told = SubmittedStudy(**study.model_dump(), warnings=said, queue_position=before, estimate=expected)
+        return Created(told, f"/v1/studies/{study.id}")
+
+    return create(request, key, idempotency_key, raw, submit)
+
+
+def _estimate(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalog) -> Estimate:
+    return estimate(c, [(cell.spec, len(spec.seeds)) for cell in cells], catalog)
+
+
+def _plan(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalog) -> Plan:
+    seeds = list(spec.seeds)
+    expected = _estimate(c, spec, cells, catalog)
+    planned = [
+        PlannedJob(label=cell.label, key=cell.key, spec=cell.spec.resolved(), spec_hash=cell.spec_hash, seeds=seeds)
+        for cell in cells
+    ]
+    said = warnings(c, queue=spec.queue, seeds=spec.seeds)
+    return Plan(jobs=planned, runs=len(cells) * len(seeds), seconds=expected.seconds, estimate=expected, warnings=said)
+
+
+@router.get("", response_model=PageOf[Study])
+def list_studies(
+    request: Request, database: CurrentDatabase, search: Search = None, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """Studies, the newest first."""
+    with database.read() as c:
+        return paged(request, studies.page(c, search=search, cursor=cursor, limit=limit))
+
+
+@router.get("/{study}", response_model=Study)
+def read_study(request: Request, database: CurrentDatabase, study: StudyId) -> Response:
+    """One study, by id or by name; `counts` and `outcomes` say how its runs are."""
+    with database.read() as c:
+        return answered(request, studies.get(c, study))
+
+
+@router.get("/{study}/jobs", response_model=PageOf[Job])
+def read_study_jobs(request: Request, database: CurrentDatabase, study: StudyId) -> Response:
+    """Every job of the study, in the order of its cells."""
+    with database.read() as c:
+        return listed(request, jobs.of_study(c, studies.get(c, study).id))
+
+
+@router.get("/{study}/runs", response_model=PageOf[Run])
+def read_study_runs(request: Request, database: CurrentDatabase, study: StudyId) -> Response:
+    """Every run of the study by cell and seed; of a seed that was retried the newest."""
+    with database.read() as c:
+        return listed(request, studies.runs(c, studies.get(c, study).id))
+
+
+@router.get("/{study}/results", response_model=PageOf[RunResult])
+def read_study_results(
+    request: Request,
+    database: CurrentDatabase,
+    catalog: CurrentCatalog,
+    study: StudyId,
+    metric: Annotated[str | None, Query(max_length=100, description="Default the study's.")] = None,
+) -> Response:
+    """What each run contributes to a comparison: its spec by dotted paths, its value, what it cost."""
+    with database.read() as c:
+        found = studies.get(c, study)
+        chosen = MetricChoice(name=metric, at=found.metric.at) if metric else found.metric
+        lower = describe_metric(chosen.name, catalog).lower_is_better
+        return listed(request, results(c, chosen, study_id=found.id, lower_is_better=lower))
+
+
+@router.delete("/{study}", status_code=204)
+def delete_study(database: CurrentDatabase, settings: CurrentSettings, study: StudyId) -> Response:
+    """Delete a study whose runs have all ended, with its jobs, metrics and checkpoints. Needs its id, not its name."""
+    with database.write() as c:
+        deleted = studies.delete_study(c, study)
+    remove_runs(settings.runs_dir, deleted)
+    return Response(status_code=204)
+
+
+@router.post("/{study}/{action}", response_model=Study)
+def act_on_study(request: Request, database: CurrentDatabase, study: StudyId, action: Action) -> Response:
+    """Cancel, pause, resume or retry every run of the study to which it applies."""
+    with database.write() as c:
+        found = studies.get(c, study)
+        runs.request_study(c, found.id, action)
+        return answered(request, studies.get(c, found.id))

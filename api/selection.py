@@ -1,0 +1,45 @@
+"""Which runs a query means: `runs=a,b`, or all of a `study` or a `job`."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+from sqlalchemy import Connection
+
+from api.errors import BadParameter
+from api.parameters import words
+from domain.store import jobs, runs, studies
+
+MOST_RUNS = 500
+"""Runs of one answer."""
+
+
+class Selection:
+    """The query parameters `runs`, `study` and `job`, of which exactly one is given."""
+
+    def __init__(
+        self,
+        runs: Annotated[str | None, Query(max_length=32 * MOST_RUNS, description="Ids of runs, with commas.")] = None,
+        study: Annotated[str | None, Query(max_length=200, description="Or: all runs of this study.")] = None,
+        job: Annotated[str | None, Query(max_length=64, description="Or: all runs of this job.")] = None,
+    ) -> None:
+        self.runs = words(runs)
+        self.study = study
+        self.job = job
+
+    def ids(self, c: Connection) -> list[str]:
+        """Ids of the runs. Raises BadParameter and NotFound."""
+        if sum(bool(given) for given in (self.runs, self.study, self.job)) != 1:
+            raise BadParameter("runs", "give exactly one of runs, study and job")
+        found = self.runs or self._of_study_or_job(c)
+        if len(found) > MOST_RUNS:
+            raise BadParameter("runs", f"{len(found)} runs are too many for one answer; at most {MOST_RUNS}")
+        return found
+
+    def _of_study_or_job(self, c: Connection) -> list[str]:
+        if self.study:
+            return [run.id for run in studies.runs(c, studies.get(c, self.study).id)]
+        job = jobs.get(c, self.job or "")
+        return [run.id for run in runs.of_jobs(c, [job.id])]
+
+
+Selected = Annotated[Selection, Depends()]
