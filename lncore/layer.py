@@ -40,10 +40,16 @@ class NormLayer(nn.Module, ABC):
         """The layer's function of an input that has passed the check."""
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check(x)
+        self.check(x)
         return self.normalize(x)
 
-    def _check(self, x: Tensor) -> None:
+    def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """The norm of h = x + residual, and h itself; one pass over memory where there is a kernel for it."""
+        h = x + residual
+        return self(h), h
+
+    def check(self, x: Tensor) -> None:
+        """Raise TypeError or ValueError, saying what would be right, unless `x` suits the layer."""
         if not x.is_floating_point():
             raise TypeError(
                 f"{type(self).__name__} got {x.dtype}, but normalizes floating point numbers only: use x.float()."

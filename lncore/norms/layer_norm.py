@@ -61,8 +61,17 @@ class LayerNorm(NormLayer):
         self.weight = gain_parameter(width, gain_init - unit_offset) if gain else None
         self.bias = bias_parameter(width) if bias else None
 
+    def _gain(self) -> Tensor | None:
+        return self.weight + 1 if self.unit_offset and self.weight is not None else self.weight
+
+    def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        if x.dim() == 4 or x.shape != residual.shape:
+            return super().add_and_normalize(x, residual)
+        self.check(x)
+        return kernels.add_layer_norm(x, residual, self._gain(), self.bias, self.eps)
+
     def normalize(self, x: Tensor) -> Tensor:
-        weight = self.weight + 1 if self.unit_offset and self.weight is not None else self.weight
+        weight = self._gain()
         if whole_case(x, self.image_axes):
             return kernels.group_norm(x, 1, weight, self.bias, self.eps)
         return features_back(kernels.layer_norm(features_last(x), weight, self.bias, self.eps))

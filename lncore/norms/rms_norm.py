@@ -69,6 +69,13 @@ class RMSNorm(NormLayer):
         self.weight = gain_parameter(width, gain_init - unit_offset) if gain else None
         self.bias = bias_parameter(width) if bias else None
 
+    def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        common = self.eps_place == "inside" and self.casting == "last" and self.bias is None
+        if x.dim() == 4 or x.shape != residual.shape or not common:
+            return super().add_and_normalize(x, residual)
+        self.check(x)
+        return kernels.add_rms_norm(x, residual, self.weight, self.eps, self.offset)
+
     def normalize(self, x: Tensor) -> Tensor:
         if whole_case(x, self.image_axes):
             rows, weight, bias = x.flatten(1), self._repeated(self.weight, x), self._repeated(self.bias, x)

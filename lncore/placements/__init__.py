@@ -1,0 +1,1 @@
+"""The placements: a file is one way to put norms into a residual network."""

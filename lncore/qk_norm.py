@@ -1,0 +1,65 @@
+"""Query-key normalization: attention whose logits cannot outgrow a learned bound."""
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lncore.moments import widen
+from lncore.norms.layer_norm import LayerNorm
+from lncore.norms.rms_norm import RMSNorm
+from lncore.options import Range, checked
+
+
+class QKNorm(nn.Module):
+    """Query-key normalization: queries and keys are normalized per head before their products are taken.
+
+    Takes queries and keys as (batch, heads, time, head_width) and returns them such that their products *are* the
+    logits: attend with `scaled_dot_product_attention(q, k, v, scale=1.0)`.
+
+    Formula: logits = s·norm(q)·norm(k); s is learned and starts at log₂(L² − L) for "l2", 1/√head_width otherwise
+    Source: Henry et al. 2020 (arXiv 2010.04245) for "l2"; Dehghani et al. 2023, ViT-22B (arXiv 2302.05442), §2, for
+        "layer_norm" (no bias); "rms_norm" as in recent language models
+    Axes: the features of a head
+    Options:
+        kind: what the vectors are divided by
+        length: the sequence length L that sets the start of the scale of "l2"
+        eps: keeps the division finite
+    Helps: large learning rates and large models, whose logits otherwise grow until attention is one-hot
+    Hurts: tasks that need attention sharper than the bound allows
+    """
+
+    @checked
+    def __init__(
+        self,
+        head_width: int,
+        *,
+        kind: Literal["l2", "layer_norm", "rms_norm"] = "rms_norm",
+        length: Annotated[int, Range(ge=2, le=1_000_000)] = 1024,
+        eps: Annotated[float, Range(ge=0, le=1)] = 1e-6,
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self.eps = eps
+        if kind == "l2":
+            self.scale = nn.Parameter(torch.tensor(math.log2(length**2 - length)))
+        else:
+            make = RMSNorm if kind == "rms_norm" else LayerNorm
+            self.query = make(head_width, eps=eps, bias=False)
+            self.key = make(head_width, eps=eps, bias=False)
+            self.factor = head_width**-0.5
+
+    def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        if self.kind == "l2":
+            return self._unit(query) * self.scale.to(query.dtype), self._unit(key)
+        return self._per_head(self.query, query) * self.factor, self._per_head(self.key, key)
+
+    @staticmethod
+    def _per_head(norm: nn.Module, x: Tensor) -> Tensor:
+        """Heads are cases: flattened, so that (batch, heads, time, features) isn't taken for an image."""
+        return norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+    def _unit(self, x: Tensor) -> Tensor:
+        wide = widen(x)
+        return (wide * torch.rsqrt(wide.square().sum(-1, keepdim=True) + self.eps**2)).to(x.dtype)
