@@ -47,10 +47,10 @@ class Ledger:
         """The loss of one more step: a tensor that nobody waits for."""
         self._losses.append(loss.detach())
 
-    def show_if_late(self, step: int) -> None:
-        """Hand in the losses of slow steps early; fast steps wait for the end of their block."""
-        if time.monotonic() - self._shown_at > _IMPATIENCE:
-            self.show(step)
+    @property
+    def is_late(self) -> bool:
+        """Whether losses of slow steps should be shown now; fast steps wait for the end of their block."""
+        return time.monotonic() - self._shown_at > _IMPATIENCE
 
     def show(self, step: int) -> None:
         """Hand in every loss up to `step`. Nothing is handed in beyond the first loss that is not finite."""

@@ -36,8 +36,8 @@ class Desk(Protocol):
         """Show that a step was made; called at each of them, so it must cost nothing."""
         ...
 
-    def expect(self, progress: float, seconds_left: float | None) -> None:
-        """Say how far the run is."""
+    def expect(self, progress: float, seconds: float, seconds_left: float | None) -> None:
+        """Say how far the run is: share of the budget, seconds of training so far, seconds still to go."""
         ...
 
     def orders(self) -> Orders:
@@ -118,12 +118,13 @@ def train(spec: JobSpec, seed: int, learner: Learner, data: Data, desk: Desk, be
         spent = pace.is_spent(learner.step, clock.seconds)
         evaluates = spent or pace.evaluates_at(learner.step)
         if evaluates or learner.step % BLOCK == 0:
+            desk.expect(*outlook(pace, learner.step, clock.seconds))
             ledger.close_block(learner.step)
-            desk.expect(pace.progress(learner.step, clock.seconds), _seconds_left(pace, learner.step, clock.seconds))
             if ledger.diverged_at is not None:
                 return ended(Outcome.DIVERGED)
-        else:
-            ledger.show_if_late(learner.step)
+        elif ledger.is_late:
+            desk.expect(*outlook(pace, learner.step, clock.seconds))
+            ledger.show(learner.step)
 
         # Now and then: how good is it?
         if evaluates:
@@ -182,7 +183,9 @@ class OneStep:
         return torch.stack([self._learn(split, part) for part in cases.split(self._part)]).mean()
 
 
-def _seconds_left(pace: Pace, step: int, seconds: float) -> float | None:
-    if pace.seconds is not None:
-        return max(0.0, pace.seconds - seconds)
-    return None if pace.total is None else (pace.total - step) * seconds / step
+def outlook(pace: Pace, step: int, seconds: float) -> tuple[float, float, float | None]:
+    """Share of the budget done, seconds of training so far, and seconds still to go where that can be known."""
+    left = max(0.0, pace.seconds - seconds) if pace.seconds is not None else None
+    if pace.total is not None and step:
+        left = (pace.total - step) * seconds / step
+    return pace.progress(step, seconds), seconds, left

@@ -1,0 +1,92 @@
+"""One attempt at a run inside a runner: from the assignment to the last message in the spool."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from domain.job import Choice, JobSpec
+from domain.run import Orders, Outcome, Phase
+from domain.settings import Settings
+from worker import failures, menus, state
+from worker.assignment import Assignment
+from worker.data import Data
+from worker.desk import RunnerDesk, Standing
+from worker.learner import Learner, choose_device, make_learner, prepare
+from worker.measure import forget_peak_memory
+from worker.pace import Pace
+from worker.size import check_size, slot_memory
+from worker.sources import Sources
+from worker.trainer import Ending, outlook, train
+
+
+def carry_out(assignment: Assignment, settings: Settings, standing: Standing, nudge: Callable[[], None]) -> bool:
+    """Train one run as far as it goes, and report the end. True when the process may take another run after this."""
+    spec = JobSpec.model_validate_json(json.dumps(assignment.spec))
+    desk = RunnerDesk(assignment, spec.training, standing, nudge)
+    try:
+        ending = _train(assignment, spec, settings, desk)
+    except Exception as error:
+        description = failures.describe(error)
+        print(description["traceback"], flush=True)  # noqa: T201 - into the log of the run
+        desk.end(**description)
+        return False
+    desk.end(how="stopped" if ending.outcome is None else "succeeded", **_facts(ending))
+    return True
+
+
+def _facts(ending: Ending) -> dict[str, Any]:
+    if ending.outcome is None:
+        return {"orders": ending.orders, "step": ending.step}
+    words = f"The loss was not finite at step {ending.diverged_at}" if ending.outcome is Outcome.DIVERGED else None
+    return {"outcome": ending.outcome, "step": ending.step, "message": words}
+
+
+def _train(assignment: Assignment, spec: JobSpec, settings: Settings, desk: RunnerDesk) -> Ending:
+    desk.phase(Phase.RECOVERING if assignment.resume else Phase.STARTING)
+    wanted = spec.training.device if settings.device == "auto" else _agree(spec.training.device, settings.device)
+    device = choose_device(wanted)
+    prepare(spec.training, assignment.seed)
+    forget_peak_memory(device)
+    dataset = menus.make_dataset(spec.dataset)
+    check_size(spec, dataset.shape, dataset.classes, slot_memory(settings.slot_memory, device))
+    data = load_data(spec.dataset, Sources(settings.datasets_dir, desk.dataset), device)
+    pace = Pace.of(spec.training, len(data.train))
+    desk.plan(total_steps=pace.total, per_epoch=pace.per_epoch, batch_size=spec.training.batch_size)
+    # Loading the data may have drawn numbers; the model starts from the seed alone.
+    prepare(spec.training, assignment.seed)
+    learner = make_learner(spec, data.shape, data.classes, device)
+    before = _resume(assignment, learner, desk, pace)
+    ending = train(spec, assignment.seed, learner, data, desk, before)
+    if ending.outcome is not None:
+        desk.phase(Phase.SAVING)
+        desk.keep_weights(learner)
+    return ending
+
+
+def _agree(asked: str, served: str) -> str:
+    """The device of a job on a worker that serves one kind only."""
+    return served if asked == "auto" else asked
+
+
+def _resume(assignment: Assignment, learner: Learner, desk: RunnerDesk, pace: Pace) -> dict[str, Any]:
+    if assignment.resume is None:
+        return {}
+    before, exact = state.restore(learner, Path(assignment.resume))
+    desk.resumed(learner.step, before["seconds"], exact=exact)
+    desk.expect(*outlook(pace, learner.step, before["seconds"]))
+    return before
+
+
+def load_data(choice: Choice, sources: Sources, device: torch.device) -> Data:
+    """The dataset of a job on its device; a warm process keeps the last one, since the runs of a study share it."""
+    key = (choice.model_dump_json(), device)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = menus.make_dataset(choice).load(sources).to(device)
+    return _kept[key]
+
+
+_kept: dict[tuple[str, torch.device], Data] = {}

@@ -1,0 +1,70 @@
+"""The worker's entry: `python -m worker.main` is one slot, a Celery worker whose one pool process supervises a runner."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init, worker_process_init, worker_shutdown, worker_shutting_down
+
+from domain.database import Database
+from domain.queue import WAKE, make_celery
+from domain.settings import Settings
+from worker.board import Board
+from worker.presence import Presence
+from worker.slot import Slot, refuse_torch
+
+
+class Entry:
+    """The two processes of a worker: Celery's main process, which is present, and its pool process, which has the slot."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._board = Board()
+        self._presence = Presence(settings, self._board)
+        self._slot: Slot | None = None
+
+    def make_app(self) -> Celery:
+        """The Celery app with its one task and the hooks of the two processes."""
+        app = make_celery(self._settings)
+        app.task(self._wake, name=WAKE, shared=False)
+        worker_init.connect(self._on_main_process, weak=False)
+        worker_process_init.connect(self._on_pool_process, weak=False)
+        worker_shutting_down.connect(self._on_shutting_down, weak=False)
+        worker_shutdown.connect(self._on_shutdown, weak=False)
+        return app
+
+    def _wake(self, run_id: str) -> None:  # noqa: ARG002 - any message means: take the best run there is
+        """The task: a thin shell around the slot. Which run was announced doesn't matter."""
+        if self._slot is not None:
+            self._slot.work()
+
+    def _on_main_process(self, **_: Any) -> None:
+        refuse_torch()
+        self._presence.start()
+
+    def _on_pool_process(self, **_: Any) -> None:
+        self._slot = Slot(self._settings, self._board)
+
+    def _on_shutting_down(self, **_: Any) -> None:
+        self._board.draining = True
+
+    def _on_shutdown(self, **_: Any) -> None:
+        self._presence.leave()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    settings = Settings()
+    Database.open(settings).check_schema()
+    app = Entry(settings).make_app()
+    # The pool forks: the board is shared memory, and nothing here has run torch or started threads of native code.
+    app.worker_main([
+        "worker", "--pool=prefork", "--concurrency=1", "--without-gossip", "--without-mingle", "--loglevel=INFO",
+        f"--queues={','.join(settings.serves)}", f"--hostname={settings.worker_name}-{os.getpid()}",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""A worker's presence in the store: registration, heartbeat, draining, and the watchdog that ends a worker which only seems alive."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from domain.database import Database
+from domain.errors import NotFound
+from domain.run import RunStatus, Worker
+from domain.settings import Settings
+from domain.store import runs, workers
+from worker.board import Board
+from worker.supervise import DATABASE_DOWN
+
+logger = logging.getLogger(__name__)
+
+_LOOK = 0.1
+_GRACE = 10
+"""Seconds beyond the re-publishing of messages, and again between asking a stuck worker to end and ending it."""
+STUCK = 70
+"""Exit status of a worker that consumed nothing while work waited; whoever supervises it starts it anew."""
+
+
+class Presence:
+    """A thread of the worker's main process. The broker can hang that process; this goes on and says so."""
+
+    def __init__(self, settings: Settings, board: Board) -> None:
+        self._settings = settings
+        self._board = board
+        self._waiting_since: float | None = None
+        self._said_draining = False
+        # The database is touched under this lock, and a fork waits for it: a child that inherited SQLite's own locks in a
+        # held state would hang for ever.
+        self._lock = threading.Lock()
+        os.register_at_fork(
+            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
+        )
+
+    def start(self) -> None:
+        threading.Thread(target=self._live, name="presence", daemon=True).start()
+
+    def leave(self) -> None:
+        """The worker ends by itself."""
+        self._board.draining = True
+        if self._board.worker_id:
+            self._try(lambda database: self._stop(database))
+
+    def _live(self) -> None:
+        next_beat = 0.0
+        while True:
+            if self._board.facts and not self._board.worker_id:
+                self._try(self._register)
+            elif self._board.worker_id and time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + self._settings.heartbeat
+                self._try(self._beat)
+            if self._board.draining and self._board.worker_id and not self._said_draining:
+                self._said_draining = self._try(self._drain)
+            time.sleep(_LOOK)
+
+    def _try(self, act: Callable[[Database], object]) -> bool:
+        """Do something to the database; one that is away is tried again by the next round."""
+        try:
+            with self._lock:
+                database = Database.open(self._settings)
+                try:
+                    act(database)
+                finally:
+                    database.close()
+        except DATABASE_DOWN as error:
+            logger.warning("The database does not answer: %s", error.__class__.__name__)
+            return False
+        return True
+
+    def _register(self, database: Database) -> None:
+        facts = self._board.facts
+        host = socket.gethostname()
+        with database.write() as c:
+            for old in workers.page(c, live=True, host=host):
+                if not _is_alive(old):
+                    workers.lose(c, old.id, message="its process is gone")
+            me = workers.register(
+                c,
+                name=self._settings.worker_name,
+                host=host,
+                pid=os.getpid(),
+                queues=self._settings.serves,
+                device=facts["device"],
+                device_name=facts["device_name"],
+                measures=measure(self._settings),
+            )
+        self._board.worker_id = me.id
+
+    def _beat(self, database: Database) -> None:
+        try:
+            with database.write() as c:
+                me = workers.beat(c, self._board.worker_id, measures=measure(self._settings))
+        except NotFound:
+            logger.warning("The database has forgotten this worker; registering anew")
+            self._register(database)
+            return
+        if me.draining and not self._board.draining:
+            self._board.draining = True
+        self._watch(database)
+
+    def _drain(self, database: Database) -> None:
+        with database.write() as c:
+            workers.drain(c, self._board.worker_id)
+
+    def _stop(self, database: Database) -> None:
+        with database.write() as c:
+            workers.stop(c, self._board.worker_id)
+
+    def _watch(self, database: Database) -> None:
+        """End this process when runs of its queues wait while it says it is idle: it has lost the broker without noticing.
+
+        A worker can reconnect, answer and consume nothing (airflow#63580: hundreds of tasks in half a day).
+        """
+        if self._board.busy or self._board.draining or not self._work_waits(database):
+            self._waiting_since = None
+            return
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since > self._settings.republish_after + _GRACE:
+            logger.error("Runs wait and no message came: ending this worker")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_GRACE)
+            os._exit(STUCK)
+
+    def _work_waits(self, database: Database) -> bool:
+        devices = {"auto", "cpu", self._board.facts["device"]} - ({"cpu"} if self._settings.device == "cuda" else set())
+        with database.read() as c:
+            for queue in self._settings.serves:
+                waiting = runs.page(c, queue=queue, status=(RunStatus.QUEUED,), limit=20).data
+                if any(run.device in devices and run.not_before is None for run in waiting):
+                    return True
+        return False
+
+
+def _is_alive(worker: Worker) -> bool:
+    """Whether the process that registered as `worker` on this host still runs; a reused process id is another process."""
+    try:
+        return psutil.Process(worker.pid).create_time() <= worker.started_at.timestamp()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def measure(settings: Settings) -> dict[str, Any]:
+    """What the workers page shows of this machine: memory and disk in bytes, load as a share of the cores."""
+    memory = psutil.virtual_memory()
+    settings.runs_dir.mkdir(parents=True, exist_ok=True)
+    return {
+        "cpu_percent": psutil.cpu_percent(),
+        "memory_used": memory.total - memory.available,
+        "memory_total": memory.total,
+        "disk_free": psutil.disk_usage(str(settings.runs_dir)).free,
+    }

@@ -1,0 +1,87 @@
+"""One slot: the pool process of a worker, with a warm runner ahead, taking one run after another until there is none."""
+
+import contextlib
+import logging
+import sys
+import time
+
+from domain.database import Database
+from domain.errors import StaleToken
+from domain.run import Claim, RunStatus
+from domain.settings import Settings
+from domain.store import runs
+from worker.board import Board
+from worker.kept_runner import KeptRunner, RunnerFailedError
+from worker.supervise import Supervision
+
+logger = logging.getLogger(__name__)
+
+_WARM_UP = 120
+"""Seconds a runner may take to become warm."""
+_LOOK = 0.05
+
+
+class Slot:
+    """What a pool process holds between two messages. Made after the fork; torch is in the runner only."""
+
+    def __init__(self, settings: Settings, board: Board) -> None:
+        self._settings = settings
+        self._board = board
+        self._database = Database.open(settings)
+        self._runner = KeptRunner(settings)
+        if board.worker_id:
+            self._lose_what_the_last_process_held()
+
+    def work(self) -> None:
+        """Train run after run until none is eligible, or the worker is draining."""
+        refuse_torch()
+        self._board.busy = True
+        try:
+            while not self._board.draining and self.get_ready():
+                claim = self._claim()
+                if claim is None:
+                    return
+                self._supervise(claim)
+        finally:
+            self._board.busy = False
+
+    def get_ready(self) -> bool:
+        """Have a warm runner, started anew where the last one may not be used again, and be registered."""
+        if not self._runner.may_take_another:
+            self._runner.end()
+            self._runner = KeptRunner(self._settings)
+        if not self._runner.wait_until_ready(_WARM_UP):
+            self._runner.kill()
+            raise RunnerFailedError(None)
+        self._board.facts = self._runner.facts
+        while not self._board.worker_id and not self._board.draining:
+            time.sleep(_LOOK)
+        return not self._board.draining
+
+    def _claim(self) -> Claim | None:
+        served = self._runner.facts["device"]
+        devices = ("cuda",) if self._settings.device == "cuda" else ("cpu", "cuda") if served == "cuda" else ("cpu",)
+        with self._database.write() as c:
+            return runs.claim(
+                c, self._board.worker_id, queues=self._settings.serves, devices=devices, lease=self._settings.lease
+            )
+
+    def _supervise(self, claim: Claim) -> None:
+        logger.info("%s: attempt %d, token %d", claim.run.id, claim.run.attempt, claim.token)
+        Supervision(self._database, self._settings, claim, self._runner, lambda: self._board.draining).run()
+
+    def _lose_what_the_last_process_held(self) -> None:
+        """The pool process before this one was killed; its runner died with it, so its run may go on at once."""
+        with self._database.write() as c:
+            for run in runs.page(c, worker=self._board.worker_id, status=(RunStatus.RUNNING,)).data:
+                token = runs.attempts(c, run.id)[-1].token
+                with contextlib.suppress(StaleToken):
+                    runs.lose(
+                        c, run.id, token, message="The supervising process was killed", backoff=self._settings.backoff
+                    )
+
+
+def refuse_torch() -> None:
+    """Raise when torch was loaded into this process: a fork of a process that ran it hangs, and it eats memory for nothing."""
+    if "torch" in sys.modules:
+        raise RuntimeError("torch was imported into the supervising process; only runners may load it.")
