@@ -75,7 +75,7 @@ def _print_members(client: Client, place: Place) -> None:
     """Below a study its jobs, below a job its runs, below a run its attempts."""
     if place.kind == "study":
         columns, row = ROWS[Listing.JOBS]
-        members = client.pages("/v1/jobs", study=place.id)
+        members = iter(client.get(f"{place.path}/jobs")["data"])
     elif place.kind == "job":
         columns, row = ROWS[Listing.RUNS]
         members = client.pages("/v1/runs", job=place.id)

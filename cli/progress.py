@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import httpx
 import typer
@@ -91,9 +91,10 @@ def read(client: Client, place: Place) -> Followed:
     record = client.get(place.path)
     if place.kind == "run":
         return Followed(record, [record])
-    query: dict[str, Any] = {place.kind: place.id}
-    runs = list(client.pages("/v1/runs", **query))
-    replaced = {run["retry_of"] for run in runs if run.get("retry_of")}
+    if place.kind == "study":
+        return Followed(record, client.get(f"{place.path}/runs")["data"])
+    runs = list(client.pages("/v1/runs", job=place.id))
+    replaced = {run["retry_of"] for run in runs if run["retry_of"]}
     return Followed(record, [run for run in runs if run["id"] not in replaced])
 
 
@@ -183,7 +184,7 @@ def labels_of(client: Client, place: Place) -> dict[str, str]:
     """The labels of a study's jobs by their ids; a job alone needs none."""
     if place.kind != "study":
         return {}
-    return {job["id"]: job["label"] for job in client.pages("/v1/jobs", study=place.id)}
+    return {job["id"]: job["label"] for job in client.get(f"{place.path}/jobs")["data"]}
 
 
 def grouped(runs: Sequence[Record], labels: dict[str, str]) -> dict[str, list[Record]]:

@@ -53,7 +53,7 @@ def points(text: str) -> Points:
     """The exported CSV by series, in the order of the rows: a row too many would show."""
     series: Points = {}
     for row in csv.DictReader(io.StringIO(text)):
-        series.setdefault(row["key"], []).append((int(row["step"]), row["value"]))
+        series.setdefault(row["name"], []).append((int(row["step"]), row["value"]))
     return series
 
 

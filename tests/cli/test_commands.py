@@ -95,9 +95,9 @@ def test_metrics_leave_as_csv(stack: RunningStack, study: dict[str, Any], tmp_pa
     assert stack.normlab("export", study["id"], "--output", str(file)).returncode == 0
     rows = list(csv.DictReader(io.StringIO(file.read_text())))
     assert len({row["run_id"] for row in rows}) == 6
-    assert {"train_loss", "test_error", "step_time"} <= {row["key"] for row in rows}
+    assert {"train_loss", "test_error", "step_time"} <= {row["name"] for row in rows}
     only = stack.normlab("export", study["id"], "--key", "test_error").stdout
-    assert {row["key"] for row in csv.DictReader(io.StringIO(only))} == {"test_error"}
+    assert {row["name"] for row in csv.DictReader(io.StringIO(only))} == {"test_error"}
 
 
 def test_a_dry_run_shows_the_expansion_and_stores_nothing(stack: RunningStack, tmp_path: Path) -> None:
