@@ -58,5 +58,5 @@ def transport_options() -> dict[str, Any]:
 
 
 def publish(app: Celery, run_id: str, queue: str) -> None:
-    """Send one wake-up message. Raises kombu's OperationalError when the broker does not answer (the outbox keeps it)."""
+    """Send one wake-up message. Raises kombu's OperationalError when the broker is away (the outbox keeps it)."""
     app.send_task(WAKE, kwargs={"run_id": run_id}, queue=queue, ignore_result=True, retry=False)

@@ -45,7 +45,7 @@ def release(c: Connection, run_id: str, token: int, how: Literal["drained", "pau
 def lose(
     c: Connection, run_id: str, token: int, *, reason: str = Reason.LOST_WORKER, message: str, backoff: float = 5
 ) -> RunStatus:
-    """End an attempt whose worker is gone: the reaper's word, or a restarted worker's. Raises StaleToken if it ended."""
+    """End an attempt whose worker is gone: the reaper's word, or a new worker's. Raises StaleToken if it ended."""
     row = held(c, run_id, token)
     return _try_again(
         c, row, Ending.failed(Responsible.TRANSIENT, reason, message), backoff, kind=EventKind.RUN_LOST, word="lost"

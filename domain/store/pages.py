@@ -5,10 +5,10 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, literal, tuple_
 
 from domain.errors import InvalidCursor
-from domain.tables import from_micros, to_micros
+from domain.tables import Moment, from_micros, to_micros
 
 LIMIT = 200
 """The most rows of one page."""
@@ -62,4 +62,4 @@ def fetch(
 
 def _before(table: Table, created_at: Any, row_id: str) -> ColumnElement[bool]:
     # SQLite and PostgreSQL both compare row values, and walk the (created_at, id) index for it.
-    return tuple_(table.c.created_at, table.c.id) < tuple_(created_at, row_id)
+    return tuple_(table.c.created_at, table.c.id) < tuple_(literal(created_at, Moment), row_id)

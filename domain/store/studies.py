@@ -106,7 +106,7 @@ def _records(c: Connection, rows: Sequence[Row[Any]]) -> list[Study]:
     ids = [row.id for row in rows]
     tallies = tally(c, run.c.study_id, ids)
     counted = select(job.c.study_id, func.count()).where(job.c.study_id.in_(ids)).group_by(job.c.study_id)
-    cells: dict[str, int] = dict(c.execute(counted).tuples().all())
+    cells: dict[str, int] = {row[0]: row[1] for row in c.execute(counted)}
     return [_record(row, tallies[row.id].over(row.updated_at), cells.get(row.id, 0)) for row in rows]
 
 
