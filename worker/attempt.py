@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from domain.job import Choice, JobSpec
-from domain.run import Orders, Outcome, Phase
+from domain.run import Outcome, Phase
 from domain.settings import Settings
 from worker import failures, menus, state
 from worker.assignment import Assignment
@@ -28,7 +28,7 @@ def carry_out(assignment: Assignment, settings: Settings, standing: Standing, nu
     desk = RunnerDesk(assignment, spec.training, standing, nudge)
     try:
         ending = _train(assignment, spec, settings, desk)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the end of the attempt and is kept with it
         description = failures.describe(error)
         print(description["traceback"], flush=True)  # noqa: T201 - into the log of the run
         desk.end(**description)

@@ -1,4 +1,4 @@
-"""Checkpoints as directories on disk: written whole or not at all, verified before use. What lies in them is state.py's matter.
+"""Checkpoints as directories: written whole or not at all, verified before use. What lies in them is state.py's matter.
 
 A directory is filled under a temporary name, every file synced, then `MANIFEST.json` with sizes and SHA-256, then the
 directory, then renamed, then its parent synced. So a directory with its final name is complete, whatever dies when.
@@ -53,15 +53,17 @@ def write(path: Path, fill: Callable[[Path], None]) -> Saved:
 
 def _seal(directory: Path) -> tuple[int, str]:
     files = {}
+    size = 0
     for file in sorted(directory.iterdir()):
         _sync(file)
+        size += file.stat().st_size
         files[file.name] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
     text = json.dumps({"files": files}, indent=1, sort_keys=True).encode()
     manifest = directory / MANIFEST
     manifest.write_bytes(text)
     _sync(manifest)
     _sync(directory)
-    return len(text) + sum(entry["bytes"] for entry in files.values()), hashlib.sha256(text).hexdigest()
+    return len(text) + size, hashlib.sha256(text).hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -18,8 +18,8 @@ def how_it_ended(
 ) -> Ending | GivenBack:
     """The end of an attempt in the words of the store.
 
-    `end` is the runner's last message, None when it died without one; `stopping` what it had been told; `status` how its
-    process ended, None while it lives.
+    `end` is the runner's last message, None when it died without one; `stopping` what it had been told; `status` how
+    its process ended, None while it lives.
     """
     if end is None:
         return diagnose_death(status or 0, oom_kills_before) if stopping is Orders.GO else _stopped(stopping)

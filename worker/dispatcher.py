@@ -1,4 +1,4 @@
-"""The dispatcher: publishes waiting wake-up messages, announces runs nobody claimed, and reaps the workers that went silent."""
+"""The dispatcher: publishes waiting wake-up messages, announces unclaimed runs, takes runs from silent workers."""
 
 import logging
 import signal
@@ -46,7 +46,7 @@ class Dispatcher:
             time.sleep(_BROKER_PAUSE)
 
     def _publish(self) -> None:
-        """Publish, then forget: a message sent twice is harmless, one forgotten unsent would wait for its announcement."""
+        """Publish, then forget: a message sent twice is harmless, one forgotten unsent waits for its announcement."""
         if time.monotonic() < self._broker_after:
             return
         with self._database.read() as c:

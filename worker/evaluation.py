@@ -7,7 +7,7 @@ from worker import menus
 from worker.data import Data, Split
 
 _BATCH = 1000
-"""Cases per batch; evaluation keeps no activations, so it needs not be small, and it never changes the result of a case."""
+"""Cases per batch: evaluation keeps no activations, so it needs not be small."""
 
 
 def evaluate(model: nn.Module, data: Data, autocast: torch.autocast) -> dict[str, float]:

@@ -122,7 +122,7 @@ class KeptRunner:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """What a runner gets: the settings without the secrets it has no use for, and how glibc and cuBLAS should behave."""
+    """What a runner gets: the settings without secrets it has no use for, and how glibc and cuBLAS should behave."""
     given = {**os.environ, **settings.environment()}
     kept = {name: value for name, value in given.items() if not name.removesuffix("_FILE").startswith(_SECRETS)}
     return {**kept, **_STRICT, **(_MALLOC if sys.platform == "linux" else {})}

@@ -51,12 +51,12 @@ class NoGpuError(RuntimeError):
 
 
 def prepare(training: TrainingSpec, seed: int) -> None:
-    """Seed every generator and set torch's switches for one run: a warm process carries over nothing of the last one."""
+    """Seed every generator and set torch's switches for one run: a warm process carries nothing over."""
     torch.use_deterministic_algorithms(training.deterministic)
     torch.backends.cudnn.benchmark = not training.deterministic
     torch.backends.cudnn.deterministic = training.deterministic
     random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 - a library that draws from numpy's one generator must repeat itself
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 - a library that draws from numpy's generator must repeat itself
     torch.manual_seed(seed)
 
 
@@ -75,7 +75,7 @@ def make_learner(spec: JobSpec, shape: tuple[int, ...], classes: int, device: to
 
 
 def make_optimizer(training: TrainingSpec, model: nn.Module) -> torch.optim.Optimizer:
-    """torch's optimizer for a job. Fused where torch has it fused: one pass over the parameters instead of many."""
+    """The optimizer of a job. Fused where torch has it fused: one pass over the parameters instead of many."""
     chosen, parameters = training.optimizer, model.parameters()
     options = chosen.model_dump(exclude={"kind"})
     if isinstance(chosen, Sgd):

@@ -11,8 +11,8 @@ from torch import Tensor
 from worker.measure import TrainingClock, Window, cost
 
 BLOCK = 50
-"""Steps between two readings of the losses. A diverged run is stopped at the end of a block, which is a matter of steps and
-not of time, so that it ends alike however fast the machine is."""
+"""Steps between two readings of the losses. A diverged run is stopped at the end of a block, which is a matter of steps
+and not of time, so that it ends alike however fast the machine is."""
 _IMPATIENCE = 0.5
 """Seconds after which the losses of slow steps are shown before their block is full."""
 

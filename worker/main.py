@@ -1,4 +1,4 @@
-"""The worker's entry: `python -m worker.main` is one slot, a Celery worker whose one pool process supervises a runner."""
+"""The worker's entry, `python -m worker.main`: one slot, a Celery worker whose pool process supervises a runner."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from worker.slot import Slot, refuse_torch
 
 
 class Entry:
-    """The two processes of a worker: Celery's main process, which is present, and its pool process, which has the slot."""
+    """The two processes of a worker: Celery's main process, which says it is there, and the pool process, a slot."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

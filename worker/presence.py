@@ -1,4 +1,4 @@
-"""A worker's presence in the store: registration, heartbeat, draining, and the watchdog that ends a worker which only seems alive."""
+"""A worker's presence in the store: registration, heartbeat, draining, and a watchdog over itself."""
 
 import logging
 import os
@@ -17,6 +17,7 @@ from domain.run import RunStatus, Worker
 from domain.settings import Settings
 from domain.store import runs, workers
 from worker.board import Board
+from worker.slot import devices_served
 from worker.supervise import DATABASE_DOWN
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ class Presence:
         self._board = board
         self._waiting_since: float | None = None
         self._said_draining = False
-        # The database is touched under this lock, and a fork waits for it: a child that inherited SQLite's own locks in a
-        # held state would hang for ever.
+        # The database is touched under this lock, and a fork waits for it: a child that inherited SQLite's own locks in
+        # a held state would hang for ever.
         self._lock = threading.Lock()
         os.register_at_fork(
             before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
@@ -50,7 +51,7 @@ class Presence:
         """The worker ends by itself."""
         self._board.draining = True
         if self._board.worker_id:
-            self._try(lambda database: self._stop(database))
+            self._try(self._stop)
 
     def _live(self) -> None:
         next_beat = 0.0
@@ -118,7 +119,7 @@ class Presence:
             workers.stop(c, self._board.worker_id)
 
     def _watch(self, database: Database) -> None:
-        """End this process when runs of its queues wait while it says it is idle: it has lost the broker without noticing.
+        """End this process when runs of its queues wait while it is idle: it has lost the broker without noticing.
 
         A worker can reconnect, answer and consume nothing (airflow#63580: hundreds of tasks in half a day).
         """
@@ -134,7 +135,7 @@ class Presence:
             os._exit(STUCK)
 
     def _work_waits(self, database: Database) -> bool:
-        devices = {"auto", "cpu", self._board.facts["device"]} - ({"cpu"} if self._settings.device == "cuda" else set())
+        devices = {"auto", *devices_served(self._settings.device, self._board.facts["device"])}
         with database.read() as c:
             for queue in self._settings.serves:
                 waiting = runs.page(c, queue=queue, status=(RunStatus.QUEUED,), limit=20).data
@@ -144,7 +145,7 @@ class Presence:
 
 
 def _is_alive(worker: Worker) -> bool:
-    """Whether the process that registered as `worker` on this host still runs; a reused process id is another process."""
+    """Whether the process that registered as `worker` on this host still runs; a reused id is another process."""
     try:
         return psutil.Process(worker.pid).create_time() <= worker.started_at.timestamp()
     except psutil.NoSuchProcess:

@@ -32,7 +32,7 @@ class News:
 
 
 class Gatherer:
-    """Turns the messages of one attempt into reports. Reports are numbered; one may be sent again until it is acknowledged."""
+    """Turns the messages of one attempt into reports; they are numbered, so that one may be sent again."""
 
     def __init__(self) -> None:
         self.news = News()

@@ -13,7 +13,7 @@ def learning_rate(training: TrainingSpec) -> Rate:
     """The schedule of a job, for its optimizer's rate."""
     peak = training.optimizer.lr
     schedule = training.schedule
-    after = {Constant: _constant, WarmupCosine: _cosine, StepDecay: _steps}[type(schedule)](schedule, peak)
+    after = _after_warmup(schedule, peak)
     if schedule.warmup == 0:
         return after
 
@@ -25,7 +25,13 @@ def learning_rate(training: TrainingSpec) -> Rate:
     return warmed
 
 
-def _constant(_schedule: Constant, peak: float) -> Rate:
+def _after_warmup(schedule: Constant | WarmupCosine | StepDecay, peak: float) -> Rate:
+    if isinstance(schedule, WarmupCosine):
+        return _cosine(schedule, peak)
+    return _steps(schedule, peak) if isinstance(schedule, StepDecay) else _constant(peak)
+
+
+def _constant(peak: float) -> Rate:
     return lambda _step, _progress: peak
 
 

@@ -1,11 +1,11 @@
-"""How much memory a job needs, measured on torch's meta device: the model is built and run once without any numbers in it."""
+"""How much memory a job needs: on torch's meta device the model is built and run once without any numbers in it."""
 
 from dataclasses import dataclass
 
 import psutil
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from domain.job import JobSpec
 from domain.training import Adam, AdamW, RmsProp, Sgd, TrainingSpec
@@ -19,9 +19,9 @@ class TooLargeError(Exception):
     def __init__(self, need: "Need", available: int) -> None:
         super().__init__(
             f"The job needs about {_gib(need.total)} of memory and the slot has {_gib(available)}: "
-            f"{need.parameter_count} parameters are {_gib(need.parameters)}, their gradients {_gib(need.gradients)}, the "
-            f"optimizer's state {_gib(need.optimizer)}, and a batch keeps {_gib(need.activations)} for the way back. "
-            "Make the model narrower or shallower, or the batch smaller (training.accumulate splits it)."
+            f"{need.parameter_count} parameters are {_gib(need.parameters)}, their gradients {_gib(need.gradients)}, "
+            f"the optimizer's state {_gib(need.optimizer)}, and a batch keeps {_gib(need.activations)} for the way "
+            "back. Make the model narrower or shallower, or the batch smaller (training.accumulate splits it)."
         )
 
 
@@ -72,7 +72,7 @@ def _kept_for_backward(model: nn.Module, inputs: Tensor, targets: Tensor) -> int
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        F.cross_entropy(model(inputs), targets)
+        cross_entropy(model(inputs), targets)
     return sum(map(_bytes, kept.values()))
 
 

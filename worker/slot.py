@@ -1,4 +1,4 @@
-"""One slot: the pool process of a worker, with a warm runner ahead, taking one run after another until there is none."""
+"""One slot: the pool process of a worker, with a warm runner ahead, taking run after run until there is none."""
 
 import contextlib
 import logging
@@ -59,8 +59,7 @@ class Slot:
         return not self._board.draining
 
     def _claim(self) -> Claim | None:
-        served = self._runner.facts["device"]
-        devices = ("cuda",) if self._settings.device == "cuda" else ("cpu", "cuda") if served == "cuda" else ("cpu",)
+        devices = devices_served(self._settings.device, self._runner.facts["device"])
         with self._database.write() as c:
             return runs.claim(
                 c, self._board.worker_id, queues=self._settings.serves, devices=devices, lease=self._settings.lease
@@ -81,7 +80,14 @@ class Slot:
                     )
 
 
+def devices_served(wanted: str, found: str) -> tuple[str, ...]:
+    """The devices a worker takes runs for: a GPU worker also trains on the CPU unless its settings say `cuda`."""
+    if wanted == "cuda":
+        return ("cuda",)
+    return ("cpu", "cuda") if found == "cuda" else ("cpu",)
+
+
 def refuse_torch() -> None:
-    """Raise when torch was loaded into this process: a fork of a process that ran it hangs, and it eats memory for nothing."""
+    """Raise when torch was loaded into this process: a fork of one that ran it hangs, and its memory is wasted."""
     if "torch" in sys.modules:
         raise RuntimeError("torch was imported into the supervising process; only runners may load it.")

@@ -1,4 +1,4 @@
-"""Where a dataset's files come from: the first source that answers with the right checksum, and a clear error otherwise."""
+"""Where a dataset's files come from: the first source with the right checksum, and a clear error when there is none."""
 
 import hashlib
 import http.client

@@ -40,7 +40,7 @@ _TIME = struct.Struct("<d")
 
 
 def uptime() -> float:
-    """Seconds since the machine started. Where the system has it, time asleep counts: a lease runs on while we sleep."""
+    """Seconds since the machine started. Where the system can tell, time asleep counts: a lease runs on meanwhile."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 

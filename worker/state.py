@@ -1,4 +1,4 @@
-"""Everything a run needs to go on bit for bit: weights, optimizer, generators, progress; as safetensors and JSON, never pickle.
+"""What a run needs to go on bit for bit: weights, optimizer, generators, progress; in safetensors and JSON, no pickle.
 
 The position in the data needs no record: it follows from the step, as does the order of every epoch.
 """

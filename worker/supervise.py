@@ -1,4 +1,4 @@
-"""Supervising one attempt: hand the run to the runner, ship what it reports with every heartbeat, pass on orders, end it.
+"""Supervising one attempt: hand the run to the runner, ship its reports with every heartbeat, pass on orders, end it.
 
 Nothing here loads torch, and everything written to the store carries the run's token: when it is stale the runner is
 killed and nothing more is said.
@@ -144,13 +144,12 @@ class Supervision:
     def _report_if_due(self) -> None:
         waited = time.monotonic() - self._reported_at
         news = self._gatherer.news
-        if waited >= self._settings.heartbeat or news.point_count >= ENOUGH_POINTS:
-            self._ship()
-        elif waited >= self._settings.tick and (news.waits or self._unsent):
+        waiting = waited >= self._settings.tick and (news.waits or self._unsent)
+        if waiting or waited >= self._settings.heartbeat or news.point_count >= ENOUGH_POINTS:
             self._ship()
 
     def _ship(self, saved: SavedCheckpoint | None = None) -> None:
-        """Report everything new, and `saved` in the same transaction. What the database doesn't take now is sent again."""
+        """Report everything new, and `saved` with it. What the database doesn't take now is sent again."""
         self._unsent.append((self._gatherer.report(read_pulse(self._attempt / PULSE)), saved))
         self._reported_at = time.monotonic()
         try:

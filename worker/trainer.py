@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from domain.job import JobSpec
 from domain.run import Orders, Outcome, Phase
@@ -175,7 +175,7 @@ class OneStep:
         """Add the gradient of these cases' mean loss, times their share, and give the loss."""
         inputs, targets = split.inputs.index_select(0, cases), split.targets.index_select(0, cases)
         with self._learner.autocast():
-            loss = F.cross_entropy(self._learner.forward(inputs).float(), targets)
+            loss = cross_entropy(self._learner.forward(inputs).float(), targets)
         self._learner.scaler.scale(loss).backward(self._share)
         return loss.detach()
 

@@ -44,7 +44,7 @@ class Turn:
         return True
 
     def _lock_session(self) -> bool:
-        """The lock belongs to a connection of its own; when that breaks, the lock is gone and somebody else's turn may have come."""
+        """The lock belongs to a connection of its own; when that breaks it is somebody else's turn, perhaps."""
         try:
             if self._session is None:
                 self._session = self._database.writer.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -1,7 +1,7 @@
 """Warming a runner up: everything a first step pays for is paid before the first run comes."""
 
 import torch
-import torch.nn.functional as F
+from torch.nn.functional import cross_entropy
 
 from lncore.menu import normalization
 from worker.architectures.mlp import Mlp
@@ -14,8 +14,8 @@ _CASES = 4
 def warm_up(device: str, threads: int) -> torch.device:
     """Import what runs import and make a throw-away optimizer step through lncore's kernels; gives the device.
 
-    A bare `import torch` leaves seconds for the first step; after this it takes hundredths. `threads` is how many threads
-    the process computes with, 0 for torch's choice.
+    A bare `import torch` leaves seconds for the first step; after this it takes hundredths. `threads` is how many
+    threads the process computes with, 0 for torch's choice.
     """
     import sklearn.datasets  # noqa: F401, PLC0415 - the dataset digits lies in it
 
@@ -39,5 +39,5 @@ def _throw_away_step(kind: str, device: torch.device) -> None:
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     inputs = torch.zeros(_CASES, 1, 8, 8, device=device)
     targets = torch.zeros(_CASES, dtype=torch.long, device=device)
-    F.cross_entropy(model(inputs), targets).backward()
+    cross_entropy(model(inputs), targets).backward()
     optimizer.step()

@@ -1,4 +1,4 @@
-"""The worker's side of a whole installation, for tests: a real broker, the dispatcher and a worker over one SQLite file."""
+"""The worker's side of an installation, for tests: a real broker, the dispatcher and a worker over one SQLite file."""
 
 import os
 import signal

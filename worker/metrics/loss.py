@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 
 class Loss:
@@ -19,4 +19,4 @@ class Loss:
     @staticmethod
     def total(logits: Tensor, targets: Tensor) -> Tensor:
         """The sum over the cases, a scalar on their device."""
-        return F.cross_entropy(logits.float(), targets, reduction="sum")
+        return cross_entropy(logits.float(), targets, reduction="sum")
