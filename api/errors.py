@@ -116,7 +116,7 @@ class WrongMethod(Refusal):
     meaning = "The address exists and does not know this method."
 
     def __init__(self, method: str, headers: dict[str, str]) -> None:
-        super().__init__(f"This address does not know {method}, only {headers.get('Allow', '')}.", headers=headers)
+        super().__init__(f"This address does not know {method[:20]}; /docs lists what it knows.", headers=headers)
 
 
 class Stale(Refusal):

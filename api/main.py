@@ -70,6 +70,7 @@ def serve(settings: Settings, listening: socket.socket) -> None:
 def main() -> int:
     """The exit status: 0 after a signal, 1 when it can't start, with one line that says why."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         settings = Settings()
         listening = bind(settings.host, settings.port)

@@ -49,7 +49,7 @@ class SlowReader(Exception):  # noqa: N818 - a signal, not an error
     """The follower's queue is full: it must reconnect."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Follower:
     queue: asyncio.Queue[list[Event] | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_BATCHES))
     overflowed: bool = False

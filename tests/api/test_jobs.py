@@ -1,0 +1,168 @@
+"""Jobs over HTTP: submitted once, answered in full, refused with pointers."""
+
+import threading
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from domain.database import Database
+from domain.settings import Settings
+from tests.api import specs
+
+
+def submit(api: TestClient, **changes: Any) -> dict[str, Any]:
+    answer = api.post("/v1/jobs", json=specs.job(**changes))
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def test_a_job_is_answered_with_its_place_and_its_resolved_spec(api: TestClient) -> None:
+    answer = api.post("/v1/jobs", json=specs.job(name="first", tags={"course": "dl"}))
+    made = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/v1/jobs/{made['id']}"
+    assert made["spec"]["training"]["optimizer"]["kind"] == "adam"
+    assert made["spec"]["normalization"]["eps"] == 1e-5
+    assert (made["seeds"], made["counts"]["queued"], made["queue_position"]) == ([0, 1], 2, 0)
+    assert api.get(answer.headers["location"]).json()["tags"] == {"course": "dl"}
+
+
+def test_the_second_job_is_told_how_many_runs_wait_before_it(api: TestClient) -> None:
+    submit(api)
+    assert submit(api)["queue_position"] == 2
+
+
+def test_a_job_nobody_can_run_now_and_one_with_few_seeds_are_warned_about(api: TestClient) -> None:
+    said = " ".join(submit(api, queue="gpu", seeds=[7])["warnings"])
+    assert "'gpu'" in said
+    assert "seeds" in said
+
+
+def test_every_wrong_field_is_named_with_its_pointer_and_nothing_is_stored(api: TestClient) -> None:
+    answer = api.post("/v1/jobs", json=specs.job(normalization={"kind": "layer_nrm"}, dataset={"kind": "digit"}, hue=1))
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {error["pointer"] for error in problem["errors"]} >= {"/normalization/kind", "/dataset/kind", "/hue"}
+    assert "layer_norm" in next(e["detail"] for e in problem["errors"] if e["pointer"] == "/normalization/kind")
+    assert api.get("/v1/jobs").json()["data"] == []
+    assert api.get("/v1/runs").json()["data"] == []
+
+
+def test_batch_norm_at_batch_size_one_is_refused(api: TestClient) -> None:
+    training = {"batch_size": 1, "budget": {"steps": 10}}
+    answer = api.post("/v1/jobs", json=specs.job(normalization={"kind": "batch_norm"}, training=training))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/training/batch_size"
+
+
+def test_a_model_too_large_is_refused_with_numbers(api: TestClient) -> None:
+    answer = api.post("/v1/jobs", json=specs.job(architecture={"kind": "mlp", "hidden": [16384] * 64}))
+    assert answer.status_code == 422
+    assert "resource_limit" in {error["code"] for error in answer.json()["errors"]}
+
+
+def test_a_queue_that_is_not_in_the_settings_is_refused(api: TestClient) -> None:
+    answer = api.post("/v1/jobs", json=specs.job(queue="moon"))
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/queue")
+
+
+def test_a_dry_run_shows_the_job_and_stores_nothing(api: TestClient) -> None:
+    answer = api.post("/v1/jobs", params={"dry_run": True}, json=specs.job())
+    assert answer.status_code == 200
+    assert answer.json()["runs"] == 2
+    assert answer.json()["jobs"][0]["spec"]["normalization"]["kind"] == "layer_norm"
+    assert api.get("/v1/jobs").json()["data"] == []
+
+
+def test_the_estimate_comes_from_past_runs_of_the_same_shape(api: TestClient, store: Database) -> None:
+    assert submit(api)["estimate"]["seconds"] is None
+    specs.train_all(store)
+    training = {"batch_size": 32, "budget": {"steps": 1000}}
+    estimate = submit(api, training=training)["estimate"]
+    assert estimate["known"] == 1
+    assert abs(estimate["seconds"] - 2 * 1000 * 0.002) < 1e-9
+
+
+def test_one_key_sent_by_many_threads_at_once_makes_one_job(api: TestClient) -> None:
+    answers = []
+
+    def send() -> None:
+        answers.append(api.post("/v1/jobs", json=specs.job(), headers={"Idempotency-Key": "k"}))
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 11
+    assert {answer.headers["location"] for answer in answers} == {f"/v1/jobs/{answers[0].json()['id']}"}
+    assert len(api.get("/v1/jobs").json()["data"]) == 1
+
+
+def test_a_key_with_another_body_is_refused(api: TestClient) -> None:
+    api.post("/v1/jobs", json=specs.job(), headers={"Idempotency-Key": "k"})
+    answer = api.post("/v1/jobs", json=specs.job(seeds=3), headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/key-reused")
+
+
+def test_a_refused_request_leaves_its_key_free(api: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    assert api.post("/v1/jobs", json=specs.job(queue="moon"), headers=headers).status_code == 422
+    assert api.post("/v1/jobs", json=specs.job(), headers=headers).status_code == 201
+
+
+def test_jobs_are_found_by_what_they_train_and_by_words(api: TestClient) -> None:
+    plain = submit(api, normalization={"kind": "none"}, name="Plain one")
+    submit(api)
+    for query in ({"normalization": "none"}, {"search": "plain"}):
+        assert [job["id"] for job in api.get("/v1/jobs", params=query).json()["data"]] == [plain["id"]]
+    assert len(api.get("/v1/jobs", params={"status": ["queued", "running"]}).json()["data"]) == 2
+    assert api.get("/v1/jobs", params={"status": "failed"}).json()["data"] == []
+
+
+def test_name_and_tags_can_be_changed_and_a_stale_edit_is_refused(api: TestClient) -> None:
+    made = submit(api)
+    before = api.get(f"/v1/jobs/{made['id']}").headers["etag"]
+    edited = api.patch(f"/v1/jobs/{made['id']}", json={"name": "mine"}, headers={"If-Match": before})
+    assert edited.json()["name"] == "mine"
+    stale = api.patch(f"/v1/jobs/{made['id']}", json={"name": "yours"}, headers={"If-Match": before})
+    assert stale.status_code == 412
+    tagged = api.patch(f"/v1/jobs/{made['id']}", json={"tags": {"a": "b"}})
+    assert (tagged.json()["name"], tagged.json()["tags"]) == ("mine", {"a": "b"})
+
+
+def test_what_a_job_trains_cannot_be_changed(api: TestClient) -> None:
+    made = submit(api)
+    answer = api.patch(f"/v1/jobs/{made['id']}", json={"spec": {}})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/spec")
+
+
+def test_cancel_reaches_every_run_and_retry_makes_new_ones(api: TestClient) -> None:
+    made = submit(api)
+    assert api.post(f"/v1/jobs/{made['id']}/cancel").json()["counts"]["cancelled"] == 2
+    assert api.post(f"/v1/jobs/{made['id']}/pause").status_code == 409
+    assert api.post(f"/v1/jobs/{made['id']}/retry").json()["counts"] == {
+        "queued": 2, "running": 0, "paused": 0, "succeeded": 0, "failed": 0, "cancelled": 0,
+    }  # fmt: skip
+
+
+def test_pause_and_resume_reach_every_run(api: TestClient) -> None:
+    made = submit(api)
+    assert api.post(f"/v1/jobs/{made['id']}/pause").json()["counts"]["paused"] == 2
+    assert api.post(f"/v1/jobs/{made['id']}/resume").json()["counts"]["queued"] == 2
+
+
+def test_a_job_is_deleted_with_its_files_once_it_has_ended(api: TestClient, settings: Settings) -> None:
+    made = submit(api)
+    run = api.get("/v1/runs", params={"job": made["id"]}).json()["data"][0]["id"]
+    files = settings.runs_dir / run
+    files.mkdir(parents=True)
+    assert api.delete(f"/v1/jobs/{made['id']}").status_code == 409
+    api.post(f"/v1/jobs/{made['id']}/cancel")
+    assert api.delete(f"/v1/jobs/{made['id']}").status_code == 204
+    assert not files.exists()
+    assert api.get(f"/v1/jobs/{made['id']}").status_code == 404
+    assert api.get(f"/v1/runs/{run}").status_code == 404
