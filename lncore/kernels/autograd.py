@@ -73,7 +73,7 @@ def _differentiable_norm(ctx: Any, g: Tensor, needs: Sequence[bool]) -> Gradient
     def norm(h: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         return plain.layer_norm(h, weight, bias, eps) if centred else plain.rms_norm(h, weight, eps, offset)
 
-    return _gradients(norm, (h, weight, bias), needs, g)
+    return differentiable_gradients(norm, (h, weight, bias), needs, g)
 
 
 class DynamicTanh(torch.autograd.Function):
@@ -92,7 +92,7 @@ class DynamicTanh(torch.autograd.Function):
         inputs = ctx.saved_tensors
         needs = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():
-            return (None, *_gradients(plain.dyt, inputs, needs, g))
+            return (None, *differentiable_gradients(plain.dyt, inputs, needs, g))
         x, alpha, weight, bias = inputs
         dx, dalpha, dw, db = ctx.backend.tanh_backward(_rows(g), _rows(x), alpha, weight)
         dalpha = _cast(dalpha.view(alpha.shape), alpha, needs[1])
@@ -127,18 +127,18 @@ class GroupNorm(torch.autograd.Function):
             def norm(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
                 return plain.group_norm(x, groups, weight, bias, eps)
 
-            return (None, *_gradients(norm, (x, weight, bias), needs, g), None, None)
+            return (None, *differentiable_gradients(norm, (x, weight, bias), needs, g), None, None)
         dx, dw, db = ctx.backend.group_backward(_cases(g), _cases(x), groups, weight, stats)
         return None, dx.view(x.shape), _cast(dw, weight, needs[1]), _cast(db, bias, needs[2]), None, None
 
 
-def _gradients(
-    function: Callable[..., Tensor], inputs: Sequence[Tensor | None], needs: Sequence[bool], g: Tensor
+def differentiable_gradients(
+    function: Callable[..., Any], inputs: Sequence[Tensor | None], needs: Sequence[bool], g: Any
 ) -> Gradients:
     """Gradients of `function` at `inputs` that can be differentiated again; None where none is needed."""
-    y = function(*inputs)
+    y = function(*inputs)  # a tensor, or several with a gradient each
     wanted = [tensor for tensor, need in zip(inputs, needs, strict=True) if need and tensor is not None]
-    found = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
+    found = iter(torch.autograd.grad(y, wanted, g, create_graph=True, allow_unused=True))
     return tuple(next(found) if need else None for need in needs)
 
 

@@ -34,6 +34,11 @@ def backend_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
     return backend if backend is not None and all(_fits(parameter, x) for parameter in parameters) else None
 
 
+def sequences_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
+    """The module with fused LSTM and GRU sequences for x; None means cell by cell."""
+    return _cpu_sequences() if x.device.type == "cpu" and backend_for(x, *parameters) is not None else None
+
+
 def _transformed() -> bool:
     """Whether something looks at each operation: functorch, forward-mode differentiation, a dispatch mode, a tracer."""
     return (
@@ -55,6 +60,11 @@ def _cpu() -> ModuleType | None:
 @cache
 def _cpu_backend() -> ModuleType:
     return import_module("lncore.kernels.cpu.backend")
+
+
+@cache
+def _cpu_sequences() -> ModuleType:
+    return import_module("lncore.kernels.cpu.sequences")
 
 
 def _gpu() -> ModuleType | None:

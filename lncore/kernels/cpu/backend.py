@@ -169,13 +169,13 @@ def _streams(result: Tensor) -> bool:
 
 
 def _gain(weight: Tensor | None, n: int, dtype: torch.dtype) -> Tensor:
-    return _constant(1.0, n, dtype) if weight is None else weight.to(dtype).contiguous()
+    return constant(1.0, n, dtype) if weight is None else weight.to(dtype).contiguous()
 
 
 def _shift(bias: Tensor | None, n: int, dtype: torch.dtype) -> Tensor:
-    return _constant(0.0, n, dtype) if bias is None else bias.to(dtype).contiguous()
+    return constant(0.0, n, dtype) if bias is None else bias.to(dtype).contiguous()
 
 
 @lru_cache(maxsize=64)
-def _constant(value: float, n: int, dtype: torch.dtype) -> Tensor:
+def constant(value: float, n: int, dtype: torch.dtype) -> Tensor:
     return torch.full((n,), value, dtype=dtype)

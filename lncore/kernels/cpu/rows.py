@@ -85,7 +85,7 @@ def forward(
 # The loops below are kept apart, one or two results each: the vectorizer must be able to check that what it writes
 # does not overlap what it reads, and gives up where too many pairs need checking.
 @arithmetic
-def _projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: Any) -> Any:
+def projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: Any) -> Any:
     """Σ g·w and Σ g·w·x̂ of one row."""
     plain = along = one - one
     for i in range(len(x)):
@@ -96,7 +96,7 @@ def _projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: 
 
 
 @arithmetic
-def _write_gradient(g: Any, x: Any, w: Any, dx: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
+def write_gradient(g: Any, x: Any, w: Any, dx: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
     for i in range(len(x)):
         dx[i] = (g[i] * w[i] - plain - ((x[i] - mean) - delta) * along) * rstd
 
@@ -108,7 +108,7 @@ def _add_into(target: Any, term: Any) -> None:
 
 
 @arithmetic
-def _gather_affine(g: Any, x: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd: Any) -> None:
+def gather_affine(g: Any, x: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd: Any) -> None:
     for i in range(len(x)):
         dw[i] += g[i] * (((x[i] - mean) - delta) * rstd)
         db[i] += g[i]
@@ -132,11 +132,11 @@ def backward(
             saved = carray(vector_at(stats + row * 3 * size, one), 3)
             mean, delta, rstd = saved[MEAN], saved[DELTA], saved[RSTD]
             gradient, source = carray(vector_at(g + at, one), n), carray(vector_at(x + at, one), n)
-            plain, along = _projections(gradient, source, weight, one, mean, delta, rstd)
+            plain, along = projections(gradient, source, weight, one, mean, delta, rstd)
             plain = plain / count if centred else one - one
             target = dx + at if scratch == 0 else scratch + chunk * n * size
             result = carray(vector_at(target, one), n)
-            _write_gradient(gradient, source, weight, result, mean, delta, rstd, plain, along * rstd / count)
+            write_gradient(gradient, source, weight, result, mean, delta, rstd, plain, along * rstd / count)
             if dh != 0:
                 _add_into(result, carray(vector_at(dh + at, one), n))
             if scratch != 0:
@@ -144,4 +144,4 @@ def backward(
             if partials != 0:
                 dw = carray(vector_at(partials + chunk * 2 * n * size, one), n)
                 db = carray(vector_at(partials + (chunk * 2 + 1) * n * size, one), n)
-                _gather_affine(gradient, source, dw, db, mean, delta, rstd)
+                gather_affine(gradient, source, dw, db, mean, delta, rstd)

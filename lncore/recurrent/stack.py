@@ -1,0 +1,183 @@
+"""What the normalized LSTM and GRU share: torch.nn's calling convention, layers, directions, lengths, dropout."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+
+from lncore.recurrent.cells import State
+from lncore.recurrent.lengths import Padded, mask_of_lengths, pack_like, unpack
+
+
+class Place(NamedTuple):
+    """One layer in one direction; its parameters carry torch's suffix (`_l0`, `_l0_reverse`)."""
+
+    layer: int
+    reverse: bool
+
+    @property
+    def suffix(self) -> str:
+        return f"_l{self.layer}" + ("_reverse" if self.reverse else "")
+
+
+class Stack(nn.Module, ABC):
+    """Layers of one recurrent cell; subclasses make a place's parameters and run it over a sequence."""
+
+    gates: int
+    """How many gates the cell has: the weights are (gates·hidden_size, …)."""
+    states: int
+    """How many tensors make its state: 1 (h) or 2 (h, c)."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+    ) -> None:
+        super().__init__()
+        _check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{type(self).__name__}: dropout is {dropout}, but must be a probability from 0 to 1.")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def places(self) -> list[Place]:
+        """Every layer and direction, in torch's order of states."""
+        return [Place(layer, reverse) for layer in range(self.num_layers) for reverse in (False, True)[: self.directions]]
+
+    def make_weights(self, place: Place) -> None:
+        """Torch's parameters of one place: Glorot-uniform input weights, orthogonal recurrent ones per gate, zero biases.
+
+        Orthogonal per gate is what the authors' code does; torch itself draws everything from U(±1/√hidden).
+        """
+        width = self.input_size if place.layer == 0 else self.hidden_size * self.directions
+        weight_ih = torch.empty(self.gates * self.hidden_size, width)
+        weight_hh = torch.empty(self.gates * self.hidden_size, self.hidden_size)
+        for gate in weight_ih.chunk(self.gates):
+            nn.init.xavier_uniform_(gate)
+        for gate in weight_hh.chunk(self.gates):
+            nn.init.orthogonal_(gate)
+        parameters = {"weight_ih": weight_ih, "weight_hh": weight_hh}
+        if self.bias:
+            parameters |= {name: torch.zeros(self.gates * self.hidden_size) for name in ("bias_ih", "bias_hh")}
+        for name, value in parameters.items():
+            self.register_parameter(name + place.suffix, nn.Parameter(value))
+
+    def at(self, name: str, place: Place) -> Any:
+        """The parameter or norm `name` of a place; None where it has none."""
+        return getattr(self, name + place.suffix, None)
+
+    @abstractmethod
+    def run_place(self, place: Place, x: Tensor, state: State, mask: Tensor | None) -> tuple[Tensor, State]:
+        """Outputs (time, batch, hidden) and last state of one place over x (time, batch, features)."""
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002 - torch's name for it
+        hx: Any = None,
+        *,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> tuple[Any, Any]:
+        """The outputs of the last layer and the last states, exactly as torch.nn.LSTM and torch.nn.GRU return them.
+
+        input is (time, batch, features), (batch, time, features) with `batch_first`, (time, features) for one sequence,
+        or a PackedSequence. hx is the initial state (layers·directions, batch, hidden), a pair of them for an LSTM, zero
+        without one. Sequences of different lengths may be given padded with `lengths` (batch), or with a boolean `mask`
+        shaped as the input without its features; where a sequence has ended its state stays and its output is zero.
+        A sequence without steps returns its initial state. Raises ValueError for shapes that don't fit together.
+        """
+        padded, unbatched = self._padded(input, lengths, mask)
+        batch = padded.x.shape[1]
+        states = self._initial(hx, padded.x, batch, unbatched)
+        x, finals = padded.x, []
+        for layer in range(self.num_layers):
+            outputs = []
+            for reverse in (False, True)[: self.directions]:
+                index = layer * self.directions + reverse
+                start = tuple(state[index] for state in states)
+                y, final = self.run_place(Place(layer, reverse), x, start, padded.mask)
+                outputs.append(y)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+            x = x if padded.mask is None else x * padded.mask[..., None].to(x.dtype)
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                x = functional.dropout(x, self.dropout)
+        last = tuple(torch.stack([final[part] for final in finals]) for part in range(self.states))
+        return self._returned(x, last, padded, unbatched)
+
+    def _padded(
+        self, x: Tensor | PackedSequence, lengths: Tensor | None, mask: Tensor | None
+    ) -> tuple[Padded, bool]:
+        if isinstance(x, PackedSequence):
+            padded = unpack(x)
+            self._check_width(padded.x)
+            return padded, False
+        if x.dim() not in {2, 3}:
+            raise ValueError(
+                f"{type(self).__name__} got {x.dim()} axes, but takes (time, batch, features), one sequence "
+                "(time, features), or a PackedSequence."
+            )
+        self._check_width(x)
+        unbatched = x.dim() == 2
+        x = x.unsqueeze(1) if unbatched else x.transpose(0, 1) if self.batch_first else x
+        if mask is not None and self.batch_first and not unbatched:
+            mask = mask.transpose(0, 1)
+        if mask is not None and mask.shape != x.shape[: mask.dim()]:
+            raise ValueError(
+                f"{type(self).__name__} got a mask of {tuple(mask.shape)} (time, batch) for {tuple(x.shape[:2])}."
+            )
+        if lengths is not None:
+            mask = mask_of_lengths(lengths.to(x.device), x.shape[0])
+        return Padded(x, mask if mask is None or mask.dim() == 2 else mask[:, None]), unbatched
+
+    def _check_width(self, x: Tensor) -> None:
+        if x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__} of input size {self.input_size} got {x.shape[-1]} features on the last axis of "
+                f"{tuple(x.shape)}."
+            )
+
+    def _initial(self, hx: Any, x: Tensor, batch: int, unbatched: bool) -> State:
+        shape = (self.num_layers * self.directions, batch, self.hidden_size)
+        if hx is None:
+            return tuple(x.new_zeros(shape) for _ in range(self.states))
+        states = tuple(hx) if self.states > 1 else (hx,)
+        states = tuple(state.unsqueeze(1) if unbatched else state for state in states)
+        for state in states:
+            if state.shape != shape:
+                raise ValueError(
+                    f"{type(self).__name__}: the initial state is {tuple(state.shape)}, but must be {shape} "
+                    "(layers · directions, batch, hidden)."
+                )
+        return states
+
+    def _returned(self, y: Tensor, last: State, padded: Padded, unbatched: bool) -> tuple[Any, Any]:
+        if unbatched:
+            y, last = y.squeeze(1), tuple(state.squeeze(1) for state in last)
+        outputs: Any = y
+        if padded.packed is not None and padded.mask is not None:
+            outputs = pack_like(y, padded.mask, padded.packed)
+        elif self.batch_first and not unbatched:
+            outputs = y.transpose(0, 1)
+        return outputs, last if self.states > 1 else last[0]
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bidirectional={self.bidirectional}"
+
+
+def _check_sizes(owner: str, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"{owner}: {name} is {size!r}, but must be a whole number of at least 1.")
