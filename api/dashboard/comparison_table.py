@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.dashboard.matrix import slots_of, strata_in_order
-from api.dashboard.numbers import figures, number, places_for
+from api.dashboard.matrix import slots_of
+from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot
 from api.dashboard.whisker import Scale, Whisker, scale_of, whisker
-from domain.comparison import Comparison, Difference, Group
+from domain.findings import Comparison, Difference, Group
+from domain.numbers import decimals_for, number, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def table_of(comparison: Comparison) -> ComparisonTable:
     slots = slots_of(comparison)
     differences = {(d.variant, d.stratum): d for d in comparison.differences}
     strata = []
-    for name in strata_in_order(comparison):
+    for name in comparison.strata or [""]:
         groups = [group for group in comparison.groups if group.stratum == name]
         strata.append(
             Stratum(name, [_row(g, slots[g.variant], differences.get((g.variant, name)), scale) for g in groups])
@@ -70,8 +71,8 @@ def estimate_of(difference: Difference, scale: Scale) -> Estimate | None:
     """A difference as the pages show it; None while there is nothing to subtract."""
     if difference.mean is None:
         return None
-    places = places_for(difference.half_width, difference.mean)
-    mean = number(difference.mean, places, signed=True)
+    places = decimals_for(difference.half_width, difference.mean)
+    mean = signed(difference.mean, places)
     bounded = difference.low is not None and difference.high is not None
     words = (
         f"95 % interval {number(difference.low, places)} to {number(difference.high, places)}"
@@ -82,18 +83,14 @@ def estimate_of(difference: Difference, scale: Scale) -> Estimate | None:
         difference=difference,
         mean=mean,
         half=None if difference.half_width is None else number(difference.half_width, places),
-        p="" if difference.p_holm is None else p_value(difference.p_holm),
+        p=p_value(difference.p_holm),
         whisker=whisker(scale, difference.mean, difference.low, difference.high),
         words=f"{mean}, {words}",
     )
 
 
-def p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else number(p, 3)
-
-
 def _row(group: Group, slot: Slot, difference: Difference | None, scale: Scale) -> Row:
-    places = places_for(group.half_width, group.mean)
+    places = decimals_for(group.half_width, group.mean)
     memory = group.peak_memory.mean
     return Row(
         group=group,

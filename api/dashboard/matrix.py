@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import quantiles
-from typing import Any
 
-from api.dashboard.numbers import number, places_for
 from api.dashboard.palette import Slot, assign_slots
-from domain.comparison import Comparison, Group
+from domain.findings import Comparison, Group
+from domain.numbers import decimals_for, number
 
 STEPS = 7
 """How many steps the metric's colour has; the last is the best."""
@@ -63,7 +62,7 @@ class Matrix:
 def matrix_of(comparison: Comparison, address: str = "") -> Matrix:
     """The matrix of a comparison; each cell links to its curves on the study's page at `address`."""
     ramp = ramp_of(comparison)
-    strata = strata_in_order(comparison)
+    strata = comparison.strata or [""]
     slots = slots_of(comparison)
     by_place = {(group.variant, group.stratum): group for group in comparison.groups}
     rows = [
@@ -86,22 +85,6 @@ def slots_of(comparison: Comparison) -> dict[str, Slot]:
     """Every variant of a comparison with its slot, the baseline first; the same in every table and figure."""
     groups = sorted(comparison.groups, key=lambda group: not group.is_baseline)
     return assign_slots(group.variant for group in groups)
-
-
-def strata_in_order(comparison: Comparison) -> list[str]:
-    """Strata by their numbers where they have one (batch size 4 before 32), else as they come."""
-    other = [path for path in comparison.group_by if not path.startswith("normalization")]
-
-    def order(stratum: str) -> list[tuple[bool, float, str]]:
-        key = next((group.key for group in comparison.groups if group.stratum == stratum), {})
-        return [_sortable(key.get(path)) for path in other]
-
-    return sorted(comparison.strata or [""], key=order)
-
-
-def _sortable(value: Any) -> tuple[bool, float, str]:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (not is_number, float(value) if is_number else 0.0, str(value))
 
 
 def column_heads(comparison: Comparison, strata: Sequence[str]) -> tuple[str, list[str]]:
@@ -127,7 +110,7 @@ def ramp_of(comparison: Comparison) -> Ramp | None:
 
 
 def _cell(group: Group, ramp: Ramp | None, address: str) -> Cell:
-    places = places_for(group.half_width, group.mean)
+    places = decimals_for(group.half_width, group.mean)
     settled = group.finished + group.failed + group.cancelled
     return Cell(
         group=group,

@@ -1,40 +1,23 @@
-"""Numbers as the pages write them: true minus, thin spaces, as many digits as the interval supports."""
+"""Numbers and times as the pages write them; how many digits an interval supports is the domain's business."""
 
 import math
 from datetime import UTC, datetime
 
-MINUS = "−"
-THIN = "\u202f"
+from domain.numbers import MINUS, number
+
 NOTHING = "–"
+THIN = "\u202f"
 
 
-def number(value: float | None, places: int = 0, *, signed: bool = False) -> str:
-    """A number with a fixed number of decimal places; NaN and infinities by name, nothing as a dash."""
-    if value is None:
-        return NOTHING
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else f"{MINUS}∞"
-    text = f"{abs(value):,.{places}f}".replace(",", THIN)
-    is_zero = not any(digit in "123456789" for digit in text)
-    sign = "" if is_zero else MINUS if value < 0 else "+" if signed else ""
-    return sign + text
-
-
-def places_for(half_width: float | None, value: float | None = None) -> int:
-    """Decimal places that show two figures of the half-width; without one, four figures of the value."""
-    if half_width is not None and math.isfinite(half_width) and half_width > 0:
-        return min(6, max(0, 1 - math.floor(math.log10(half_width))))
-    if value is not None and math.isfinite(value) and value != 0:
-        return min(6, max(0, 3 - math.floor(math.log10(abs(value)))))
-    return 2
+def whole(value: float | None) -> str:
+    """A number without places: thousands apart, a dash for none."""
+    return number(value, 0)
 
 
 def figures(value: float | None, digits: int = 3) -> str:
     """A number with this many significant figures, never in scientific notation below a million."""
     if value is None or not math.isfinite(value) or value == 0:
-        return number(value)
+        return whole(value)
     if abs(value) < 1e-4:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa.replace('-', MINUS)}{THIN}×{THIN}10{superscript(int(exponent))}"
@@ -45,12 +28,8 @@ def superscript(value: int) -> str:
     return str(value).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def interval(low: float, high: float, places: int, *, signed: bool = False) -> str:
-    return f"[{number(low, places, signed=signed)}, {number(high, places, signed=signed)}]"
-
-
-def percent(share: float | None, places: int = 0) -> str:
-    return NOTHING if share is None else f"{number(100 * share, places)} %"
+def percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{whole(100 * share)} %"
 
 
 def duration(seconds: float | None) -> str:
@@ -58,7 +37,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return NOTHING
     if seconds < 1:
-        return f"{number(seconds * 1000)} ms"
+        return f"{whole(seconds * 1000)} ms"
     if seconds < 60:
         return f"{number(seconds, 1 if seconds < 10 else 0)} s"
     if seconds < 3600:
@@ -86,7 +65,7 @@ def size(count: float | None) -> str:
     for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= limit:
             return f"{figures(count / limit, 3)} {unit}"
-    return f"{number(count)} bytes"
+    return f"{whole(count)} bytes"
 
 
 def clock(moment: datetime | None) -> str:

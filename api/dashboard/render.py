@@ -35,7 +35,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "number": numbers.number,
         "figures": numbers.figures,
         "percent": numbers.percent,
         "duration": numbers.duration,
@@ -44,7 +43,7 @@ def environment() -> Environment:
         "clock": numbers.clock,
         "day": numbers.day,
         "iso": numbers.iso,
-        "count": numbers.number,
+        "count": numbers.whole,
     }
     made.globals |= {"static": assets.url, "navigation": NAVIGATION}
     return made

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.dashboard.figures.plot import Figure, Trace, marker, note, padded, rounded, whiskers
-from api.dashboard.numbers import figures, number, places_for
+from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot, colour
+from domain.numbers import decimals_for, number
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _frontier_line(edge: Sequence[Point], right: float, start: float) -> Trace:
 
 
 def _point(point: Point) -> Trace:
-    places = places_for(point.value_half, point.value)
+    places = decimals_for(point.value_half, point.value)
     value = number(point.value, places) + (f" ± {number(point.value_half, places)}" if point.value_half else "")
     return {
         "type": "scatter",

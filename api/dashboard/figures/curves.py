@@ -1,6 +1,5 @@
 """Learning curves of a comparison: mean and band over seeds, single seeds, or minimum to maximum."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,12 +14,12 @@ from api.dashboard.figures.plot import (
     label_text,
     line,
     padded,
-    rounded,
     spread,
     x_axis,
     y_axis,
 )
 from api.dashboard.palette import Slot
+from domain.curves import Band
 
 Show = Literal["mean", "seeds", "range"]
 
@@ -33,29 +32,26 @@ class SeedCurve:
     """One seed's series; `left_at` is where it became NaN or infinite, None for one that stayed."""
 
     seed: int
-    x: Sequence[int]
+    x: Sequence[float]
     y: Sequence[float]
-    left_at: int | None = None
+    left_at: float | None = None
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One variant's curve: the mean over n seeds at common x, and the interval where n allows one."""
+    """One variant's curve: mean and interval over the n seeds that stayed finite, and every seed by itself."""
 
     name: str
     slot: Slot
     n: int
-    x: Sequence[int]
-    mean: Sequence[float]
-    low: Sequence[float] | None
-    high: Sequence[float] | None
+    over: Band
     seeds: Sequence[SeedCurve] = field(default_factory=tuple)
 
 
 def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str, show: Show = "mean") -> Figure:
     """The figure of one stratum. Bands lie under all lines; labels stand at the right, or in the key when narrow."""
     traces = [trace for curve in reversed(drawn) for trace in _under(curve, show)]
-    traces += [_mean_line(curve, show) for curve in reversed(drawn) if len(curve.x)]
+    traces += [_mean_line(curve, show) for curve in reversed(drawn) if curve.over.x]
     marks = [_left(curve) for curve in drawn if any(seed.left_at is not None for seed in curve.seeds)]
     y_range = visible_range(drawn)
     layout = {
@@ -74,32 +70,26 @@ def visible_range(drawn: Sequence[Curve]) -> list[float]:
     start = HEAD * _last_x(drawn)
     values: list[float] = []
     for curve in drawn:
-        for series in (curve.mean, curve.low or (), curve.high or ()):
-            values += [value for x, value in zip(curve.x, series, strict=False) if x >= start]
+        for series in (curve.over.mean, curve.over.low, curve.over.high):
+            values += [value for x, value in zip(curve.over.x, series, strict=True) if x >= start and value is not None]
     return padded(values)
 
 
-def _last_x(drawn: Sequence[Curve]) -> int:
-    own = [x for curve in drawn for x in curve.x[-1:]]
+def _last_x(drawn: Sequence[Curve]) -> float:
+    own = [x for curve in drawn for x in curve.over.x[-1:]]
     return max(own + [seed.x[-1] for curve in drawn for seed in curve.seeds if len(seed.x)], default=1)
 
 
 def _under(curve: Curve, show: Show) -> list[Trace]:
     if show == "seeds":
         return [_seed_line(curve, seed) for seed in curve.seeds]
-    low, high = (curve.low, curve.high) if show == "mean" else _extremes(curve)
-    if low is None or high is None:
+    over = curve.over
+    low, high = (over.low, over.high) if show == "mean" else (over.minimum, over.maximum)
+    known = [at for at, n in enumerate(over.n) if n > 1]
+    if not known:
         return []
-    return [band(curve.x, low, high, curve.slot, curve.name)]
-
-
-def _extremes(curve: Curve) -> tuple[list[float] | None, list[float] | None]:
-    """Lowest and highest of the seeds at the common x; None with fewer than two seeds."""
-    by_x = [dict(zip(seed.x, seed.y, strict=True)) for seed in curve.seeds if seed.left_at is None]
-    if len(by_x) < 2 or not all(x in values for values in by_x for x in curve.x):
-        return None, None
-    at = [[values[x] for values in by_x] for x in curve.x]
-    return [min(values) for values in at], [max(values) for values in at]
+    x = [over.x[at] for at in known]
+    return [band(x, [low[at] for at in known], [high[at] for at in known], curve.slot, curve.name)]
 
 
 def _seed_line(curve: Curve, seed: SeedCurve) -> Trace:
@@ -117,13 +107,16 @@ def _seed_line(curve: Curve, seed: SeedCurve) -> Trace:
 
 def _mean_line(curve: Curve, show: Show) -> Trace:
     """The line of the mean; with one seed it says so instead of pretending a band."""
+    over = curve.over
     if curve.n == 1:
-        return line(curve.x, curve.mean, curve.slot, curve.name, hovertemplate="%{y:.4g}, n = 1: no interval")
-    if show == "mean" and curve.low is not None and curve.high is not None:
-        half = rounded([(top - bottom) / 2 for top, bottom in zip(curve.high, curve.low, strict=True)], 3)
-        hover = f"%{{y:.4g}} ± %{{customdata:.2g}} (n = {curve.n})"
-        return line(curve.x, curve.mean, curve.slot, curve.name, customdata=half, hovertemplate=hover)
-    return line(curve.x, curve.mean, curve.slot, curve.name, hovertemplate=f"mean %{{y:.4g}} (n = {curve.n})")
+        return line(over.x, over.mean, curve.slot, curve.name, hovertemplate="%{y:.4g}, n = 1: no interval")
+    if show == "mean":
+        halves = [top - mean if top is not None else None for top, mean in zip(over.high, over.mean, strict=True)]
+        known = [f" ± {half:.2g}" if half is not None else "" for half in halves]
+    else:
+        known = ["" for _ in over.x]
+    hover = [f"{words} (n = {n})" for words, n in zip(known, over.n, strict=True)]
+    return line(over.x, over.mean, curve.slot, curve.name, customdata=hover, hovertemplate="%{y:.4g}%{customdata}")
 
 
 def _left(curve: Curve) -> Trace:
@@ -137,7 +130,7 @@ def _label(curve: Curve) -> str:
 
 
 def _labels(drawn: Sequence[Curve], y_range: list[float]) -> list[dict[str, object]]:
-    ending = [curve for curve in drawn if len(curve.mean) and math.isfinite(curve.mean[-1])]
+    ending = [curve for curve in drawn if curve.over.mean]
     gap = 0.062 * (y_range[1] - y_range[0])
-    places = spread([curve.mean[-1] for curve in ending], gap, *y_range)
+    places = spread([curve.over.mean[-1] for curve in ending], gap, *y_range)
     return [label(place, label_text(curve.slot, _label(curve))) for curve, place in zip(ending, places, strict=True)]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.dashboard.figures.plot import Figure, Trace, marker, rounded, whiskers
-from api.dashboard.numbers import interval, number, places_for
 from api.dashboard.palette import Slot, colour
 from api.dashboard.whisker import nice_step, scale_of
+from domain.numbers import decimals_for, signed
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ def forest(rows: Sequence[Row], *, x_title: str, baseline: str, lower_is_better:
             "showgrid": True,
             "title": {"text": x_title},
             "tickvals": rounded(scale.ticks()),
-            "ticktext": [
-                number(value, places_for(step * 1.5, step) if step < 1 else 0, signed=True) for value in scale.ticks()
-            ],
+            "ticktext": [signed(value, decimals_for(step * 1.5, step) if step < 1 else 0) for value in scale.ticks()],
         },
         "yaxis": {
             "range": [last + 0.6, -0.6],
@@ -108,9 +106,9 @@ def _where(row: Row) -> str:
 
 def _estimate(row: Row) -> str:
     if row.low is None or row.high is None:
-        return f"{number(row.mean, places_for(None, row.mean), signed=True)}, no interval"
-    places = places_for((row.high - row.low) / 2)
-    return f"{number(row.mean, places, signed=True)}  {interval(row.low, row.high, places, signed=True)}"
+        return f"{signed(row.mean, decimals_for(None, row.mean))}, no interval"
+    places = decimals_for((row.high - row.low) / 2)
+    return f"{signed(row.mean, places)}  [{signed(row.low, places)}, {signed(row.high, places)}]"
 
 
 def _numbers(spot: _Placed) -> dict[str, object]:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from api.dashboard.numbers import number
 from api.dashboard.palette import GLYPHS, Slot, colour
 
 Trace = dict[str, Any]
@@ -25,7 +24,9 @@ def rounded(values: Iterable[float | None], digits: int = 6) -> list[float | Non
     return [float(f"{v:.{digits}g}") if v is not None and math.isfinite(v) else None for v in values]
 
 
-def band(x: Sequence[Number], low: Sequence[float], high: Sequence[float], slot: Slot, name: str) -> Trace:
+def band(
+    x: Sequence[Number], low: Sequence[float | None], high: Sequence[float | None], slot: Slot, name: str
+) -> Trace:
     """A closed area between two lines, in 14 % of the variant's colour, under all lines."""
     return {
         "type": "scatter",
@@ -161,8 +162,3 @@ def x_axis(title: str, **more: Any) -> dict[str, Any]:
 
 def y_axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, **more}
-
-
-def tick(value: float) -> str:
-    """A tick's text: as short as the value allows."""
-    return number(value, 0) if float(value).is_integer() else f"{value:g}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.dashboard.figures.plot import EDGE_AXIS, Figure, Trace, edge_marks, note, rounded, x_axis, y_axis
-from api.dashboard.numbers import figures, number
+from api.dashboard.numbers import figures, whole
 from api.dashboard.palette import Slot, colour
 
 FEW = 80
@@ -24,16 +24,18 @@ class Resumption:
 
 @dataclass(frozen=True)
 class Series:
-    """Points in their order (x, y), y possibly NaN or infinite, and where on the axis those with marks stand."""
+    """Finite points in their order, and marks (x, words) where values were NaN or infinite."""
 
     key: str
     x: Sequence[float]
     y: Sequence[float]
+    marks: Sequence[tuple[float, str]] = ()
     x_title: str = "step"
     y_title: str = ""
     unit: str = ""
     lower_is_better: bool | None = None
     x_end: float | None = None
+    is_zoomed: bool = False
 
 
 def moving_average(values: Sequence[float], smoothing: float = SMOOTHING) -> list[float]:
@@ -50,13 +52,12 @@ def moving_average(values: Sequence[float], smoothing: float = SMOOTHING) -> lis
 
 def run_curve(series: Series, slot: Slot, resumptions: Sequence[Resumption] = ()) -> Figure:
     """The figure of one series of one run."""
-    finite = [(x, y) for x, y in zip(series.x, series.y, strict=True) if math.isfinite(y)]
-    traces = _few(series, slot, finite) if len(finite) <= FEW else _many(series, slot)
-    gone = [(x, y) for x, y in zip(series.x, series.y, strict=True) if not math.isfinite(y)]
-    if gone:
-        words = [f"{number(y)} at {number(x)}" for x, y in gone]
-        traces.append(edge_marks([x for x, _ in gone], words, "not finite"))
-    best = _best(series, finite)
+    points = list(zip(series.x, series.y, strict=True))
+    traces = _few(series, slot) if len(points) <= FEW else _many(series, slot)
+    if series.marks:
+        words = [f"{kind} at {whole(x)}" for x, kind in series.marks]
+        traces.append(edge_marks([x for x, _ in series.marks], words, "not finite"))
+    best = _best(series, points)
     layout = {
         "margin": {"l": 46, "r": 30, "t": 8, "b": 42},
         "xaxis": x_axis(series.x_title, **({"range": [0, series.x_end]} if series.x_end else {})),
@@ -73,13 +74,13 @@ def run_curve(series: Series, slot: Slot, resumptions: Sequence[Resumption] = ()
     return {"data": traces, "layout": layout}
 
 
-def _few(series: Series, slot: Slot, finite: Sequence[tuple[float, float]]) -> list[Trace]:
+def _few(series: Series, slot: Slot) -> list[Trace]:
     return [
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "x": [x for x, _ in finite],
-            "y": rounded(y for _, y in finite),
+            "x": list(series.x),
+            "y": rounded(series.y),
             "line": {"color": slot.colour, "width": 2},
             "marker": {"size": 5, "color": slot.colour},
             "name": series.key,
@@ -113,12 +114,12 @@ def _many(series: Series, slot: Slot) -> list[Trace]:
     return [raw, smooth]
 
 
-def _best(series: Series, finite: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+def _best(series: Series, points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """The best point of a series that has a direction and was drawn point by point."""
-    if series.lower_is_better is None or len(finite) < 2 or len(finite) > FEW:
+    if series.lower_is_better is None or series.is_zoomed or not 2 <= len(points) <= FEW:
         return None
     choose = min if series.lower_is_better else max
-    return choose(finite, key=lambda point: point[1])
+    return choose(points, key=lambda point: point[1])
 
 
 def _best_mark(best: tuple[float, float]) -> Trace:
@@ -136,7 +137,7 @@ def _best_mark(best: tuple[float, float]) -> Trace:
 
 def _best_note(series: Series, best: tuple[float, float]) -> dict[str, Any]:
     """Beside the best point, on the side where the line left room: above a minimum, below a maximum."""
-    text = f"best {figures(best[1], 4)} {series.unit}".rstrip() + f"<br>at {number(best[0])}"
+    text = f"best {figures(best[1], 4)} {series.unit}".rstrip() + f"<br>at {whole(best[0])}"
     late = series.x_end is not None and best[0] > 0.8 * series.x_end
     above = bool(series.lower_is_better)
     return note(
@@ -158,5 +159,5 @@ def _attempt_line(resumption: Resumption) -> dict[str, Any]:
 
 
 def _attempt_note(resumption: Resumption) -> dict[str, Any]:
-    text = f"attempt {resumption.attempt},<br>resumed at {number(resumption.step)}"
+    text = f"attempt {resumption.attempt},<br>resumed at {whole(resumption.step)}"
     return note(resumption.step, 1, text, xref="x", yref="paper", yanchor="top", xanchor="left", xshift=5)

@@ -1,0 +1,89 @@
+"""A study's evidence: its comparison as the pages and figures read it, and which runs stand behind each group."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+
+from sqlalchemy import Connection
+
+from domain.catalog import Catalog
+from domain.comparison import compare
+from domain.findings import Comparison, Difference, Group
+from domain.grouping import flat_where, group_runs, latest, split_fields, stratum_name, variant_name
+from domain.metric import MetricChoice, describe_metric
+from domain.results import RunResult
+from domain.store.results import results
+from domain.study import Study
+
+REMEMBERED = 200
+"""Comparisons kept; each belongs to one state of one study."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A comparison, and the runs of each of its groups by (variant, stratum)."""
+
+    comparison: Comparison
+    runs: dict[tuple[str, str], Sequence[RunResult]]
+
+    def behind(self, group: Group) -> Sequence[RunResult]:
+        return self.runs.get((group.variant, group.stratum), ())
+
+
+_known: OrderedDict[tuple[str, datetime], Evidence] = OrderedDict()
+_lock = Lock()
+
+
+def evidence_of(c: Connection, study: Study, catalog: Catalog) -> Evidence:
+    """The comparison of a study by its own axes, metric and baseline. Remembered until one of its runs changes."""
+    key = (study.id, study.updated_at)
+    with _lock:
+        known = _known.get(key)
+    if known is not None:
+        return known
+    made = _compare(c, study, catalog)
+    with _lock:
+        _known[key] = made
+        while len(_known) > REMEMBERED:
+            _known.popitem(last=False)
+    return made
+
+
+def _compare(c: Connection, study: Study, catalog: Catalog) -> Evidence:
+    described = describe_metric(study.metric.name, catalog)
+    found = results(c, study.metric, study_id=study.id, lower_is_better=described.lower_is_better)
+    comparison = compare(found, group_by=study.axes, metric=study.metric, baseline=study.baseline, catalog=catalog)
+    return Evidence(comparison, _runs_by_group(found, comparison))
+
+
+def _runs_by_group(found: Sequence[RunResult], comparison: Comparison) -> dict[tuple[str, str], Sequence[RunResult]]:
+    counted = latest(found)
+    if not counted:
+        return {}
+    fields = split_fields(comparison.group_by, flat_where(comparison.baseline))
+    grouped = group_runs(counted, comparison.group_by, fields)
+    return {(variant_name(group), stratum_name(group)): group.runs for group in grouped}
+
+
+def challenge(evidence: Evidence, best: Group, following: Group, catalog: Catalog) -> Difference | None:
+    """The second best minus the best of a setting, over equal seeds; None while there is nothing to subtract."""
+    ours, theirs = evidence.behind(best), evidence.behind(following)
+    if not ours or not theirs:
+        return None
+    shared = evidence.comparison
+    fields = [path for path in shared.group_by if best.key[path] != following.key[path]]
+    baseline = {path: value for path, value in ours[0].spec.items() if _belongs(path, fields)}
+    found = compare(
+        [*ours, *theirs],
+        group_by=fields,
+        metric=MetricChoice(name=shared.metric, at=shared.at),
+        baseline=baseline,
+        catalog=catalog,
+    )
+    return next((difference for difference in found.differences if difference.mean is not None), None)
+
+
+def _belongs(path: str, fields: Sequence[str]) -> bool:
+    return any(path == field or path.startswith(f"{field}.") for field in fields)

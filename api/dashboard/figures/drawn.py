@@ -1,0 +1,222 @@
+"""From an address to a figure: each kind reads what its parameters name and hands it to its builder."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+from sqlalchemy import Connection
+
+from api.dashboard.evidence import Evidence, evidence_of
+from api.dashboard.figures import cost, curves, effect, forest, run
+from api.dashboard.figures.plot import Figure
+from api.dashboard.matrix import column_heads, slots_of
+from api.dashboard.palette import Slot, assign_slots
+from domain.catalog import load_catalog
+from domain.curves import curve_bands
+from domain.errors import FieldError, InvalidSpec
+from domain.findings import Comparison
+from domain.metric import Metric, describe_metric
+from domain.results import RunResult
+from domain.store import curves as stored
+from domain.store import jobs, runs, studies
+
+Params = Mapping[str, str]
+X_TITLES = {"step": "step", "epoch": "epoch", "samples": "samples", "relative": "seconds of training", "wall": "time"}
+POINTS = 300
+"""Points of one seed where many are drawn together."""
+
+
+def study_curves(c: Connection, params: Params) -> Figure:
+    """Learning curves of one stratum of a study. Parameters: study, stratum, show, from, to."""
+    study = studies.get(c, _wanted(params, "study"))
+    evidence = evidence_of(c, study, load_catalog())
+    described = describe_metric(evidence.comparison.metric, load_catalog())
+    slots = slots_of(evidence.comparison)
+    stratum = params.get("stratum", "")
+    groups = [group for group in evidence.comparison.groups if group.stratum == stratum]
+    results = {group.variant: evidence.behind(group) for group in groups}
+    drawn = _curves_of(c, results, slots, described, params)
+    return curves.curves(drawn, x_title="step", y_title=_title(described), show=_show(params))
+
+
+def job_curves(c: Connection, params: Params) -> Figure:
+    """One series of every seed of a job. Parameters: job, name, show, from, to."""
+    job = jobs.get(c, _wanted(params, "job"))
+    described = describe_metric(_wanted(params, "name"), load_catalog())
+    kind = str(job.spec["normalization"]["kind"])
+    results = {
+        kind: [_bare(each.id, job.id, each.seed, each.status.value, each.outcome) for each in runs.of_jobs(c, [job.id])]
+    }
+    drawn = _curves_of(c, results, assign_slots([kind]), described, params)
+    return curves.curves(drawn, x_title="step", y_title=_title(described), show=_show(params))
+
+
+def run_series(c: Connection, params: Params) -> Figure:
+    """One series of one run, with its attempts. Parameters: run, name, x, from, to."""
+    found = runs.get(c, _wanted(params, "run"))
+    name, axis = _wanted(params, "name"), _axis(params)
+    described = describe_metric(name, load_catalog())
+    kind = str(jobs.get(c, found.job_id).spec["normalization"]["kind"])
+    start, stop = _range(params)
+    read = stored.curves(c, [found.id], name, axis=axis, start=start, stop=stop)
+    attempts = [each for each in runs.attempts(c, found.id) if each.start_step > 0] if axis == "step" else []
+    series = run.Series(
+        key=name,
+        x=read[0].x if read else [],
+        y=[y * described.scale for y in read[0].y] if read else [],
+        marks=[(mark.x, f"{mark.count} × {mark.kind}" if mark.count > 1 else mark.kind) for mark in read[0].marks]
+        if read
+        else [],
+        x_title=X_TITLES[axis],
+        y_title=_title(described),
+        unit=described.unit,
+        lower_is_better=described.lower_is_better if name.startswith(("validation", "test")) else None,
+        x_end=float(found.total_steps) if axis == "step" and found.total_steps and start is None else None,
+        is_zoomed=start is not None,
+    )
+    resumptions = [run.Resumption(each.number, each.start_step) for each in attempts]
+    return run.run_curve(series, assign_slots([kind])[kind], resumptions)
+
+
+def differences(c: Connection, params: Params) -> Figure:
+    """The forest plot of a study. Parameters: study, stratum (all when absent)."""
+    evidence = _evidence(c, params)
+    comparison = evidence.comparison
+    unit = comparison.difference_unit or comparison.unit
+    title = f"difference in {comparison.metric_label} from {baseline_words(comparison)}"
+    return forest.forest(
+        forest_rows(comparison, params.get("stratum")),
+        x_title=f"{title}, {'percentage points' if unit == 'points' else unit} (95 % interval)",
+        baseline=baseline_words(comparison),
+        lower_is_better=comparison.lower_is_better,
+    )
+
+
+def forest_rows(comparison: Comparison, stratum: str | None = None) -> list[forest.Row]:
+    """The rows of the forest plot, in the order of the comparison."""
+    slots = slots_of(comparison)
+    return [
+        forest.Row(d.variant, slots[d.variant], d.stratum, d.pairs, d.mean, d.low, d.high, d.verdict)
+        for d in comparison.differences
+        if d.mean is not None and stratum in {None, d.stratum}
+    ]
+
+
+def axis_effect(c: Connection, params: Params) -> Figure:
+    """The metric against the strata of a study. Parameters: study."""
+    comparison = _evidence(c, params).comparison
+    title, heads = column_heads(comparison, comparison.strata)
+    described = describe_metric(comparison.metric, load_catalog())
+    position = {stratum: index for index, stratum in enumerate(comparison.strata)}
+    points: dict[str, list[effect.Point]] = defaultdict(list)
+    for group in sorted(comparison.groups, key=lambda group: position[group.stratum]):
+        if group.mean is not None:
+            points[group.variant].append(effect.Point(position[group.stratum], group.n, group.mean, group.half_width))
+    variants = [effect.Variant(name, slot, points[name]) for name, slot in slots_of(comparison).items()]
+    return effect.effect(variants, places=heads, x_title=title or "setting", y_title=_title(described))
+
+
+def cost_of(c: Connection, params: Params) -> Figure:
+    """Time of a step against the metric, in one stratum of a study. Parameters: study, stratum."""
+    comparison = _evidence(c, params).comparison
+    described = describe_metric(comparison.metric, load_catalog())
+    points = cost_points(comparison, params.get("stratum", ""))
+    return cost.cost(points, y_title=_title(described), lower_is_better=comparison.lower_is_better)
+
+
+def cost_points(comparison: Comparison, stratum: str) -> list[cost.Point]:
+    """The groups of a stratum that have both a metric and a step time."""
+    slots = slots_of(comparison)
+    return [
+        cost.Point(g.variant, slots[g.variant], g.n, g.ms_per_step.mean, g.ms_per_step.half_width, g.mean, g.half_width)
+        for g in comparison.groups
+        if g.stratum == stratum and g.mean is not None and g.ms_per_step.mean is not None
+    ]
+
+
+def baseline_words(comparison: Comparison) -> str:
+    """What the differences are taken from."""
+    names = dict.fromkeys(group.variant for group in comparison.groups if group.is_baseline)
+    return " or ".join(names) or "the baseline"
+
+
+FIGURES: dict[str, Callable[[Connection, Params], Figure]] = {
+    "curves": study_curves,
+    "job": job_curves,
+    "run": run_series,
+    "forest": differences,
+    "effect": axis_effect,
+    "cost": cost_of,
+}
+"""The kinds of `/v1/figures/{kind}`. Each raises NotFound or InvalidSpec for parameters that name nothing."""
+
+
+def _evidence(c: Connection, params: Params) -> Evidence:
+    return evidence_of(c, studies.get(c, _wanted(params, "study")), load_catalog())
+
+
+def _curves_of(
+    c: Connection,
+    results: Mapping[str, Sequence[RunResult]],
+    slots: Mapping[str, Slot],
+    described: Metric,
+    params: Params,
+) -> list[curves.Curve]:
+    """Every variant's curve: its seeds read from the store, mean and interval over those that did not diverge."""
+    start, stop = _range(params)
+    ids = [result.run_id for group in results.values() for result in group]
+    read = stored.curves(c, ids, described.name, start=start, stop=stop, max_points=POINTS)
+    by_run = {curve.run_id: curve for curve in read}
+    return [_curve(name, slots[name], group, by_run, described) for name, group in results.items()]
+
+
+def _curve(
+    name: str, slot: Slot, group: Sequence[RunResult], by_run: Mapping[str, stored.Curve], described: Metric
+) -> curves.Curve:
+    seeds = [_seed(result, by_run[result.run_id], described) for result in group if result.run_id in by_run]
+    staying = {seed.seed: list(zip(seed.x, seed.y, strict=True)) for seed in seeds if seed.left_at is None}
+    return curves.Curve(name, slot, len(staying), curve_bands(staying), seeds)
+
+
+def _seed(result: RunResult, read: stored.Curve, described: Metric) -> curves.SeedCurve:
+    y = [value * described.scale for value in read.y]
+    left_at = read.marks[0].x if read.marks else result.steps if result.outcome == "diverged" else None
+    return curves.SeedCurve(result.seed, read.x, y, left_at)
+
+
+def _bare(run_id: str, job_id: str, seed: int, status: str, outcome: Any) -> RunResult:
+    return RunResult(run_id=run_id, job_id=job_id, seed=seed, status=status, outcome=outcome, spec={})
+
+
+def _title(described: Metric) -> str:
+    return f"{described.label}, {described.unit}" if described.unit else described.label
+
+
+def _wanted(params: Params, name: str) -> str:
+    if not params.get(name):
+        raise InvalidSpec([FieldError(pointer=f"?{name}", code="missing", detail=f"This figure needs ?{name}=….")])
+    return params[name]
+
+
+def _show(params: Params) -> curves.Show:
+    show = params.get("show", "mean")
+    if show not in get_args(curves.Show):
+        raise InvalidSpec([FieldError(pointer="?show", code="unknown_choice", detail="show is mean, seeds or range.")])
+    return show  # type: ignore[return-value]
+
+
+def _axis(params: Params) -> stored.Axis:
+    axis = params.get("x", "step")
+    if axis not in X_TITLES:
+        words = ", ".join(X_TITLES)
+        raise InvalidSpec([FieldError(pointer="?x", code="unknown_choice", detail=f"x is one of {words}.")])
+    return axis  # type: ignore[return-value]
+
+
+def _range(params: Params) -> tuple[float | None, float | None]:
+    """The part of the axis that is on screen; both ends or none."""
+    try:
+        return (float(params["from"]), float(params["to"])) if "from" in params and "to" in params else (None, None)
+    except ValueError:
+        error = FieldError(pointer="?from", code="wrong_type", detail="from and to are numbers on the figure's axis.")
+        raise InvalidSpec([error]) from None

@@ -1,0 +1,139 @@
+"""The normalizations at `/normalizations`: what each is, and where it won and lost in stored comparisons."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from api.context import CurrentCatalog, CurrentDatabase
+from api.dashboard.evidence import evidence_of
+from api.dashboard.figures.drawn import baseline_words
+from api.dashboard.form import shown, type_words
+from api.dashboard.palette import Slot, assign_slots
+from api.dashboard.render import page
+from api.dashboard.spec_text import yaml_markup
+from domain.catalog import Catalog, Variant
+from domain.errors import NotFound
+from domain.findings import Difference
+from domain.numbers import decimals_for, number, signed
+from domain.store import studies
+from domain.study import Study
+
+router = APIRouter(include_in_schema=False)
+
+STUDIES = 100
+"""The newest studies whose comparisons are counted."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One stored comparison of a normalization with a baseline."""
+
+    study: Study
+    kind: str
+    setting: str
+    against: str
+    difference: Difference
+    mean: str
+    half: str | None
+    unit: str
+
+
+@router.get("/normalizations")
+def list_normalizations(request: Request, database: CurrentDatabase, catalog: CurrentCatalog) -> Response:
+    with database.read() as c:
+        found = findings(c, catalog)
+    counted = {name: _record(name, found) for name in catalog.menu("normalizations")}
+    variants = [
+        {
+            "name": name,
+            "slot": slot_of(name),
+            "summary": variant.summary,
+            "axes": variant.axes,
+            "needs": "; ".join(_needs(variant)),
+            "record": counted[name],
+        }
+        for name, variant in catalog.menu("normalizations").items()
+    ]
+    return page(request, "normalizations.html", here="Normalizations", variants=variants)
+
+
+@router.get("/normalizations/{name}")
+def show_normalization(request: Request, database: CurrentDatabase, catalog: CurrentCatalog, name: str) -> Response:
+    menu = catalog.menu("normalizations")
+    if name not in menu:
+        raise NotFound("normalization", name)
+    with database.read() as c:
+        evidence = [finding for finding in findings(c, catalog) if finding.kind == name]
+    variant = menu[name]
+    options = [
+        {"name": key, "doc": option.doc, "words": type_words(option), "default": shown(option.default) or "none"}
+        for key, option in variant.options.items()
+    ]
+    example = {"normalization": {"kind": name, **{key: option.default for key, option in variant.options.items()}}}
+    return page(
+        request,
+        "normalization.html",
+        here="Normalizations",
+        v=variant,
+        slot=slot_of(name),
+        options=options,
+        evidence=evidence,
+        example=yaml_markup(example),
+    )
+
+
+def slot_of(name: str) -> Slot:
+    """The slot a normalization prefers; ink for those that take the next free one in a study."""
+    slot = assign_slots([name])[name]
+    is_preferred = slot.number > 1 or name == "layer_norm"
+    return slot if is_preferred else Slot(0, slot.colour, "solid", "circle-open")
+
+
+def findings(c: Connection, catalog: Catalog) -> list[Finding]:
+    """Every difference from a baseline in the newest studies."""
+    found = []
+    for study in studies.page(c, limit=STUDIES).data:
+        comparison = evidence_of(c, study, catalog).comparison
+        found += [
+            _finding(study, difference, baseline_words(comparison), comparison.difference_unit)
+            for difference in comparison.differences
+            if difference.mean is not None
+        ]
+    return found
+
+
+def _finding(study: Study, difference: Difference, against: str, unit: str) -> Finding:
+    places = decimals_for(difference.half_width, difference.mean)
+    return Finding(
+        study=study,
+        kind=_kind(difference),
+        setting=difference.stratum,
+        against=against,
+        difference=difference,
+        mean=signed(difference.mean, places),
+        half=None if difference.half_width is None else number(difference.half_width, places),
+        unit=unit,
+    )
+
+
+def _kind(difference: Difference) -> str:
+    """The normalization a difference is about; empty where a study varies something else."""
+    label = difference.key.get("normalization", difference.key.get("normalization.kind", ""))
+    return str(label).split(" ", maxsplit=1)[0]
+
+
+def _record(name: str, found: Sequence[Finding]) -> dict[str, Any]:
+    counted = Counter(finding.difference.verdict for finding in found if finding.kind == name)
+    return {
+        "better": counted["better"],
+        "worse": counted["worse"],
+        "none": counted["no difference shown"],
+    }
+
+
+def _needs(variant: Variant) -> list[str]:
+    return [rule.message for rule in variant.rules]

@@ -1,0 +1,82 @@
+// The form of a study and its YAML, kept the same by the server; the study itself goes to POST /v1/studies.
+
+import { Refusal, send, toast } from "./post.js";
+import { morph } from "./morph.js";
+
+const PAUSE = 300; // ms after the last key before the draft is checked
+
+const form = /** @type {HTMLFormElement} */ (document.getElementById("form"));
+const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("yaml"));
+const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
+const button = /** @type {HTMLButtonElement} */ (document.getElementById("submit"));
+
+let asked = 0; // only the answer to the newest question counts
+/** @type {ReturnType<typeof setTimeout>} */
+let timer;
+const key = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join(""); // submitting the same study twice, by a second press or a retry, makes one study
+
+/** @returns {Record<string, string[]>} every field by name, also ticked boxes of which there are none */
+function entered() {
+  /** @type {Record<string, string[]>} */
+  const fields = { normalizations: [] };
+  for (const [name, value] of new FormData(form)) (fields[name] ??= []).push(String(value));
+  return fields;
+}
+
+/** @param {Element} place @param {string} html from our own server, escaped there */
+function take(place, html) {
+  const fresh = /** @type {Element} */ (place.cloneNode(false));
+  fresh.innerHTML = html;
+  morph(place, fresh);
+  for (const select of place.querySelectorAll("select")) if (select !== document.activeElement) select.value = select.querySelector("[selected]")?.getAttribute("value") ?? select.value;
+}
+
+/**
+ * Asks the server what the draft now says. @param {"form" | "yaml"} side which was edited
+ * @returns {Promise<any>} the checked draft
+ */
+async function check(side) {
+  const mine = ++asked;
+  const body = side === "form" ? { text: text.value, form: entered() } : { text: text.value };
+  const draft = await send("/studies/new", body);
+  if (mine !== asked) return draft;
+  if (side === "form") text.value = draft.text;
+  take(form, draft.form);
+  take(preview, draft.preview);
+  button.toggleAttribute("disabled", !draft.study);
+  button.textContent = `Submit ${draft.runs} runs`;
+  document.body.dataset.draft = "checked";
+  return draft;
+}
+
+/** @param {"form" | "yaml"} side @param {number} wait */
+function soon(side, wait) {
+  document.body.dataset.draft = "checking";
+  clearTimeout(timer);
+  timer = setTimeout(() => check(side).catch((error) => toast("failed", error.message)), wait);
+}
+
+async function submit() {
+  button.setAttribute("disabled", "");
+  try {
+    const draft = await check("yaml");
+    if (!draft.study) return;
+    const made = await send("/v1/studies", draft.study, { key: `${key}-${await digest(JSON.stringify(draft.study))}` });
+    location.assign(`/studies/${made.id}`);
+  } catch (error) {
+    toast("failed", error instanceof Refusal ? error.message : "The server could not be reached.");
+    button.removeAttribute("disabled");
+  }
+}
+
+/** @param {string} words @returns {Promise<string>} a short name of this very study */
+async function digest(words) {
+  let hash = 5381;
+  for (const letter of words) hash = (hash * 33 + /** @type {number} */ (letter.codePointAt(0))) >>> 0;
+  return hash.toString(36);
+}
+
+form.addEventListener("input", (event) => soon("form", event.target instanceof HTMLSelectElement ? 0 : PAUSE));
+form.addEventListener("submit", (event) => event.preventDefault());
+text.addEventListener("input", () => soon("yaml", PAUSE));
+button.addEventListener("click", submit);
