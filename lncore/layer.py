@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lncore.options import Range
 
 Eps = Annotated[float, Range(ge=0, le=1)]
+PositiveEps = Annotated[float, Range(gt=0, le=1)]
 Gain = Annotated[float, Range(ge=-1000, le=1000)]
 
 

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lncore.layer import (
-    Eps,
     Gain,
     NormLayer,
+    PositiveEps,
     along_features,
     bias_parameter,
     check_batch,
@@ -59,7 +59,7 @@ class BatchNorm(NormLayer):
         self,
         width: int,
         *,
-        eps: Eps = 1e-5,
+        eps: PositiveEps = 1e-5,
         momentum: Annotated[float, Range(gt=0, le=1)] = 0.1,
         affine: bool = True,
         gain_init: Gain = 1.0,

@@ -1,0 +1,1 @@
+"""Tests of what normalizations do, measured."""

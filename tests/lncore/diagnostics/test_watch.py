@@ -1,0 +1,103 @@
+"""Watching layers: right numbers while on, no hooks while off."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lncore import menu
+from lncore.diagnostics import LayerWatch
+from tests.lncore.variants import inputs
+
+
+def network() -> Any:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8), menu.normalization("layer_norm")(8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(module._forward_hooks) + len(module._backward_hooks) for module in model.modules())
+
+
+def test_outside_the_block_the_model_carries_no_hook() -> None:
+    model = network()
+    watch = LayerWatch(model)
+    assert hooks(model) == 0
+    with watch:
+        assert hooks(model) == 3
+    assert hooks(model) == 0
+
+
+def test_hooks_go_when_the_step_fails() -> None:
+    model = network()
+    with pytest.raises(RuntimeError), LayerWatch(model):
+        model(inputs((4, 7)))
+    assert hooks(model) == 0
+
+
+def test_the_numbers_are_those_of_the_step() -> None:
+    model, x = network(), inputs((16, 6))
+    with LayerWatch(model) as watch:
+        hidden = model[0](x)
+        normalized = model[1](hidden)
+        normalized.retain_grad()
+        model[3](model[2](normalized)).square().sum().backward()
+    seen = watch.read()
+    assert set(seen) == {"0", "1", "3"}
+    norm = seen["1"]
+    assert norm.input_mean == pytest.approx(float(hidden.mean()), rel=1e-5)
+    assert norm.input_deviation == pytest.approx(float(hidden.std(unbiased=False)), rel=1e-5)
+    assert norm.output_deviation == pytest.approx(float(normalized.std(unbiased=False)), rel=1e-5)
+    assert norm.output_largest == pytest.approx(float(normalized.abs().max()))
+    assert normalized.grad is not None
+    assert norm.output_gradient == pytest.approx(float(normalized.grad.square().mean().sqrt()), rel=1e-5)
+    assert seen["3"].input_mean == pytest.approx(float(normalized.relu().mean()), rel=1e-5)
+    weight, bias = model[3].weight, model[3].bias
+    length = math.sqrt(float(weight.square().sum() + bias.square().sum()))
+    assert seen["3"].parameter_norm == pytest.approx(length, rel=1e-5)
+    gradients = torch.cat([weight.grad.flatten(), bias.grad.flatten()])
+    assert seen["3"].parameter_gradient == pytest.approx(float(gradients.square().mean().sqrt()), rel=1e-5)
+
+
+def test_watching_changes_neither_outputs_nor_gradients() -> None:
+    results = []
+    for watched in (False, True):
+        model = network()
+        watch = LayerWatch(model)
+        if watched:
+            watch.__enter__()
+        model(inputs((16, 6))).square().sum().backward()
+        if watched:
+            watch.__exit__(None, None, None)
+        results.append([parameter.grad for parameter in model.parameters()])
+    for plain, watched_gradient in zip(*results, strict=True):
+        assert plain is not None
+        assert watched_gradient is not None
+        assert torch.equal(plain, watched_gradient)
+
+
+def test_a_norm_narrows_what_the_next_layer_sees() -> None:
+    """The spread of a layer's inputs over training is what the paper's motivation is about."""
+    model = network()
+    with torch.no_grad():
+        model[0].weight.mul_(50)
+    with LayerWatch(model, ["0", "1"]) as watch:
+        model(inputs((16, 6)))
+    seen = watch.read()
+    assert seen["0"].output_deviation > 5
+    assert seen["1"].output_deviation == pytest.approx(1, abs=0.05)
+    assert math.isnan(seen["1"].output_gradient)
+
+
+def test_dead_units_are_counted() -> None:
+    model = nn.Sequential(nn.ReLU())
+    with LayerWatch(model, ["0"]) as watch:
+        model(torch.tensor([[-1.0, 2.0, -3.0, 4.0]]))
+    assert watch.read()["0"].output_dead == 0.5
+
+
+def test_a_layer_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
+    with pytest.raises(KeyError, match="no layer 'head'"):
+        LayerWatch(network(), ["head"])
