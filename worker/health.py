@@ -1,7 +1,7 @@
 """Whether the worker on this host is alive: exit 0 when its heartbeat in the database is younger than the lease.
 
-A worker that answers pings and takes no work is a known failure of Celery over Redis; such a one writes no heartbeat into the
-database. Used by the health check of docker-compose.yml: `python -m worker.health`.
+A worker that answers pings and takes no work is a known failure of Celery over Redis; such a one writes no heartbeat.
+Used by the health check of docker-compose.yml: `python -m worker.health`.
 """
 
 import socket
