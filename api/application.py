@@ -1,23 +1,28 @@
 """The application: routes, layers and what they share, put together for one process."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from api import docs, errors, openapi
 from api.auth import Authentication
 from api.body import BodyLimit
 from api.context import Context
+from api.dashboard import pages
+from api.dashboard.render import page
 from api.guard import Guard
 from api.routes import (
     catalog,
     comparisons,
     events,
+    figures,
     health,
     jobs,
     keys,
@@ -40,7 +45,7 @@ from domain.study import StudyRequest
 log = logging.getLogger("normlab.api")
 
 VERSION = "0.1.0"
-RESOURCES = (studies, jobs, runs, series, comparisons, catalog, events, workers, keys)
+RESOURCES = (studies, jobs, runs, series, comparisons, figures, catalog, events, workers, keys)
 BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest]
 
 
@@ -56,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
     )
     errors.install(app)
+    app.state.problem_page = _problem_page
     # The last one added is the outermost.
     app.add_middleware(Authentication)
     app.add_middleware(BodyLimit)
@@ -65,9 +71,24 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(login.router)
     for resource in RESOURCES:
         app.include_router(resource.router, prefix="/v1")
+    app.include_router(pages.router)
     document = openapi.Document(app, BODIES)
     app.openapi = document.read  # type: ignore[method-assign]
     return app
+
+
+def _problem_page(request: Request, document: JSONResponse) -> Response:
+    """The same problem as a page, for a browser that was on its way to one."""
+    problem = json.loads(bytes(document.body))
+    signed_in = getattr(request.state, "key", None) is not None
+    return page(
+        request,
+        "problem.html",
+        status=document.status_code,
+        title=problem["title"],
+        words=problem["detail"],
+        signed_in=signed_in,
+    )
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

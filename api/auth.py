@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.context import context_of
-from api.errors import ForgedRequest, Refusal, answer
+from api.errors import ForgedRequest, Refusal, answer, wants_page
 from domain.errors import NormLabError, NotAllowed, NotAuthenticated
 from domain.store import keys
 from domain.store.keys import ApiKey
@@ -42,7 +42,7 @@ class Authentication:
             key = await run_in_threadpool(authenticate, request)
             require(key, "read" if request.method in SAFE_METHODS else "write")
         except (NormLabError, Refusal) as error:
-            if isinstance(error, NotAuthenticated) and _wants_a_page(request):
+            if isinstance(error, NotAuthenticated) and wants_page(request):
                 await RedirectResponse("/login", status_code=303)(scope, receive, send)
             else:
                 await answer(error, scope, receive, send)
@@ -82,14 +82,17 @@ def _bearer(request: Request, header: str) -> ApiKey:
 
 
 def refuse_forgery(request: Request) -> None:
-    """Raises ForgedRequest unless the request comes from a page of this service."""
-    origin = request.headers.get("origin", "")
-    if origin.partition("://")[2] != request.headers.get("host"):
-        raise ForgedRequest(
-            f"The Origin {origin[:100]!r} isn't this service; a browser session works on its own pages."
-        )
+    """Raises ForgedRequest unless a page of this service sent the request, by a script of its own."""
+    refuse_foreign_page(request)
     if request.headers.get("x-normlab") != "1":
         raise ForgedRequest("With a browser session the header `X-NormLab: 1` is needed to change things.")
+
+
+def refuse_foreign_page(request: Request) -> None:
+    """Raises ForgedRequest unless the page that sent the request is one of this service."""
+    origin = request.headers.get("origin", "")
+    if origin.partition("://")[2] != request.headers.get("host"):
+        raise ForgedRequest(f"The Origin {origin[:100]!r} is not this service, whose own pages alone may do that.")
 
 
 def require(key: ApiKey, scope: str) -> None:
@@ -110,10 +113,6 @@ def _nobody_asks() -> ApiKey:
         expires_at=None,
         revoked_at=None,
     )
-
-
-def _wants_a_page(request: Request) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 async def _key(request: Request) -> ApiKey:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -233,16 +233,25 @@ async def answer(error: Exception, scope: Scope, receive: Receive, send: Send) -
     await problem(scope, error)(scope, receive, send)
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
-    return problem(request.scope, error)
+def _refused(request: Request, error: Exception) -> Response:
+    """A problem document, or for a browser that wanted a page, a page."""
+    document = problem(request.scope, error)
+    show = getattr(request.app.state, "problem_page", None)
+    return show(request, document) if show and wants_page(request) else document
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+def wants_page(request: Request) -> bool:
+    """Whether a browser is on its way to a page; what scripts and programs fetch is under /v1."""
+    is_page = request.method == "GET" and not request.url.path.startswith("/v1/")
+    return is_page and "text/html" in request.headers.get("accept", "")
+
+
+def _invalid(request: Request, error: Exception) -> Response:
     """What FastAPI found wrong in parameters, in our form."""
     found = [_field(each) for each in error.errors()] if isinstance(error, RequestValidationError) else []
     refusal = BadParameter(found[0].pointer.lstrip("?/"), found[0].detail)
     refusal.errors = found
-    return problem(request.scope, refusal)
+    return _refused(request, refusal)
 
 
 def _field(error: dict[str, Any]) -> FieldError:
@@ -251,13 +260,13 @@ def _field(error: dict[str, Any]) -> FieldError:
     return FieldError(pointer=pointer, code=str(error["type"]), detail=str(error["msg"]))
 
 
-def _framework(request: Request, error: Exception) -> JSONResponse:
+def _framework(request: Request, error: Exception) -> Response:
     """The framework's own refusals: no such address, a method the address doesn't know."""
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return problem(request.scope, WrongMethod(request.method, dict(error.headers or {})))
+        return _refused(request, WrongMethod(request.method, dict(error.headers or {})))
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
-        return problem(request.scope, NoSuchAddress(request.url.path))
-    return problem(request.scope, Broken())
+        return _refused(request, NoSuchAddress(request.url.path))
+    return _refused(request, Broken())
 
 
 def install(app: FastAPI) -> None:
