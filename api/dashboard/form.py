@@ -229,7 +229,7 @@ def _seeds_hint(count: Any) -> str:
     )
 
 
-def asas_mapping(value: Any) -> Mapping[str, Any]:
+def as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
