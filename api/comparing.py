@@ -1,7 +1,8 @@
 """Comparisons as a query asks for them: a study as it was meant, or any jobs side by side."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
@@ -11,7 +12,7 @@ from api.errors import BadParameter
 from api.parameters import words
 from domain.catalog import Catalog
 from domain.comparison import compare
-from domain.errors import FieldError, InvalidSpec
+from domain.errors import InvalidSpec
 from domain.findings import Comparison
 from domain.metric import MetricChoice, describe_metric, metric_problem
 from domain.store import jobs, studies
@@ -71,13 +72,14 @@ class Question:
             threshold=self.threshold,
         )
         group_by = self.group_by or (study.axes if study else [])
-        baseline = _read_baseline(self.baseline) if self.baseline is not None else dict(study.baseline if study else {})
-        try:
-            return compare(
+        baseline = self._baseline(study, group_by)
+        with of_parameters():
+            made = compare(
                 found, group_by=group_by, metric=metric, baseline=baseline, catalog=catalog, threshold=self.threshold
             )
-        except InvalidSpec as error:
-            raise InvalidSpec(_of_parameters(error.errors)) from error
+        if self.baseline and made.groups and not any(group.is_baseline for group in made.groups):
+            raise BadParameter("baseline", f"none of the groups has {self.baseline}")
+        return made
 
     def _metric(self, study: Study | None, catalog: Catalog) -> MetricChoice:
         default = study.metric if study else MetricChoice()
@@ -86,6 +88,13 @@ class Question:
         if problem:
             raise BadParameter("metric", problem)
         return MetricChoice(name=name, at=_read_place(self.at) if self.at else default.at)
+
+    def _baseline(self, study: Study | None, group_by: Sequence[str]) -> dict[str, Any]:
+        """The one asked for, or the study's as far as the groups differ in it."""
+        if self.baseline is not None:
+            return _read_baseline(self.baseline)
+        meant = study.baseline if study else {}
+        return {path: value for path, value in meant.items() if any(_overlap(path, field) for field in group_by)}
 
 
 Asked = Annotated[Question, Depends()]
@@ -114,8 +123,18 @@ def _read_value(text: str) -> Any:
     return value if isinstance(value, int | float | bool) else text
 
 
-def _of_parameters(errors: Sequence[FieldError]) -> list[FieldError]:
-    return [
-        FieldError(pointer=f"?{error.pointer.lstrip('/').partition('/')[0]}", code=error.code, detail=error.detail)
-        for error in errors
-    ]
+def _overlap(path: str, field: str) -> bool:
+    return path == field or path.startswith(f"{field}.") or field.startswith(f"{path}.")
+
+
+@contextmanager
+def of_parameters() -> Iterator[None]:
+    """Points what is refused inside at query parameters: `/rows` becomes `?rows`."""
+    try:
+        yield
+    except InvalidSpec as refused:
+        errors = [
+            error.model_copy(update={"pointer": f"?{error.pointer.lstrip('/').partition('/')[0]}"})
+            for error in refused.errors
+        ]
+        raise InvalidSpec(errors) from refused

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.answers import answered
-from api.comparing import Asked
+from api.comparing import Asked, of_parameters
 from api.context import CurrentCatalog, CurrentDatabase
 from domain.export import ExportFormat, export, export_pivot
 from domain.findings import Comparison
@@ -44,7 +44,8 @@ def read_comparison(
     """
     with database.read() as c:
         comparison = asked.answer(c, catalog)
-    table = pivot(comparison, rows, columns) if rows else None
+    with of_parameters():
+        table = pivot(comparison, rows, columns) if rows else None
     if form == "json":
         return answered(request, table or comparison)
     text = export_pivot(comparison, table, form) if table else export(comparison, form)

@@ -37,6 +37,8 @@ def read_cursor(cursor: str) -> tuple[Any, str]:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         micros, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(" ")
+        if not row_id.isprintable():  # PostgreSQL refuses a text that holds NUL.
+            raise InvalidCursor(cursor)
         return from_micros(int(micros)), row_id
     except (ValueError, OverflowError, binascii.Error) as error:
         raise InvalidCursor(cursor) from error

@@ -1,0 +1,141 @@
+"""Runs over HTTP: pages, waiting, history, lines, summaries, actions."""
+
+import threading
+import time
+from datetime import UTC, datetime
+
+from fastapi.testclient import TestClient
+
+from domain.database import Database
+from domain.report import LogLine, Report
+from domain.store import runs, workers
+from tests.api import specs
+
+
+def submitted(api: TestClient, seeds: int = 2) -> list[str]:
+    """Ids of the runs of a new job, newest first."""
+    job = api.post("/v1/jobs", json=specs.job(seeds=seeds)).json()["id"]
+    return [run["id"] for run in api.get("/v1/runs", params={"job": job}).json()["data"]]
+
+
+def test_pages_walk_the_whole_list_once_while_new_runs_arrive(api: TestClient) -> None:
+    expected = submitted(api, seeds=7)
+    page = api.get("/v1/runs", params={"limit": 3, "status": "queued"})
+    seen = [run["id"] for run in page.json()["data"]]
+    submitted(api, seeds=2)
+    while page.json()["has_more"]:
+        next_address = page.headers["link"].removeprefix("<").partition(">")[0]
+        page = api.get(next_address)
+        seen += [run["id"] for run in page.json()["data"]]
+    assert seen == expected
+    assert page.json()["next_cursor"] is None
+    assert "link" not in page.headers
+
+
+def test_a_cursor_that_is_not_ours_is_refused(api: TestClient) -> None:
+    for cursor in ("x", "AAAA", "MSAA", "é", "9" * 150):
+        answer = api.get("/v1/runs", params={"cursor": cursor})
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-cursor"), cursor
+
+
+def test_a_run_shows_its_history_and_its_end(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    waiting = api.get(f"/v1/runs/{run}")
+    assert waiting.headers["retry-after"]
+    specs.train_all(store)
+    done = api.get(f"/v1/runs/{run}")
+    assert (done.json()["status"], done.json()["outcome"]) == ("succeeded", "completed")
+    assert [change["status"] for change in done.json()["status_history"]] == ["queued", "running", "succeeded"]
+    assert "retry-after" not in done.headers
+    assert "token" not in done.json()
+
+
+def test_waiting_for_a_run_answers_when_it_ends(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(api.get(f"/v1/runs/{run}", params={"wait": 30})))
+    thread.start()
+    specs.train_all(store)
+    thread.join(20)
+    assert answers[0].json()["status"] == "succeeded"
+
+
+def test_waiting_in_vain_answers_with_the_run_as_it_is(api: TestClient) -> None:
+    run = submitted(api, seeds=1)[0]
+    began = time.monotonic()
+    assert api.get(f"/v1/runs/{run}", params={"wait": 0.3}).json()["status"] == "queued"
+    assert time.monotonic() - began >= 0.3
+
+
+def test_what_is_unchanged_costs_no_body(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    first = api.get(f"/v1/runs/{run}")
+    again = api.get(f"/v1/runs/{run}", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    specs.train_all(store)
+    assert api.get(f"/v1/runs/{run}", headers={"If-None-Match": first.headers["etag"]}).status_code == 200
+
+
+def test_events_of_a_run_come_in_order_and_in_pages(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    specs.train_all(store)
+    kinds = [event["kind"] for event in api.get(f"/v1/runs/{run}/events").json()["data"]]
+    assert (kinds[0], kinds[-1]) == ("run_queued", "run_succeeded")
+    walked: list[str] = []
+    cursor: str | None = "0"
+    while cursor is not None:
+        page = api.get(f"/v1/runs/{run}/events", params={"cursor": cursor, "limit": 2}).json()
+        walked += [event["kind"] for event in page["data"]]
+        cursor = page["next_cursor"]
+    assert walked == kinds
+
+
+def test_lines_are_read_from_the_end_and_then_followed(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    with store.write() as c:
+        worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
+        claim = runs.claim(c, worker.id, queues=["default"])
+        assert claim is not None
+        runs.report(c, run, claim.token, Report(number=1, lines=lines(1, 5)))
+    tail = api.get(f"/v1/runs/{run}/logs", params={"limit": 2}).json()
+    assert [line["line"] for line in tail["data"]] == ["line 4", "line 5"]
+    with store.write() as c:
+        runs.report(c, run, claim.token, Report(number=2, lines=lines(6, 7)))
+    news = api.get(f"/v1/runs/{run}/logs", params={"cursor": tail["next_cursor"]}).json()
+    assert [line["line"] for line in news["data"]] == ["line 6", "line 7"]
+
+
+def lines(first: int, last: int) -> list[LogLine]:
+    return [LogLine(number, datetime.now(UTC), "out", f"line {number}") for number in range(first, last + 1)]
+
+
+def test_attempts_checkpoints_and_summaries_of_a_run(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    specs.train_all(store)
+    assert [each["ending"] for each in api.get(f"/v1/runs/{run}/attempts").json()["data"]] == ["succeeded"]
+    assert api.get(f"/v1/runs/{run}/checkpoints").json()["data"] == []
+    summaries = {each["name"]: each for each in api.get(f"/v1/runs/{run}/metrics").json()["data"]}
+    assert (summaries["train_loss"]["min"], summaries["train_loss"]["count"]) == (0.2, 10)
+
+
+def test_a_cancelled_run_is_retried_as_a_new_one(api: TestClient) -> None:
+    run = submitted(api, seeds=1)[0]
+    assert api.post(f"/v1/runs/{run}/cancel").json()["status"] == "cancelled"
+    assert api.post(f"/v1/runs/{run}/resume").status_code == 409
+    new = api.post(f"/v1/runs/{run}/retry").json()
+    assert (new["retry_of"], new["status"], new["seed"]) == (run, "queued", 0)
+
+
+def test_what_does_not_exist_is_404_everywhere(api: TestClient) -> None:
+    for path in ("runs/x", "runs/x/events", "runs/x/logs", "runs/x/checkpoints", "runs/x/attempts", "runs/x/metrics"):
+        assert api.get(f"/v1/{path}").status_code == 404
+    for path in ("jobs/x", "studies/x", "studies/x/results", "workers/x", "keys/x", "catalog/norms/x"):
+        assert api.get(f"/v1/{path}").status_code == 404
+    for path in ("runs/x/cancel", "jobs/x/cancel", "studies/x/cancel", "workers/x/drain"):
+        assert api.post(f"/v1/{path}").status_code == 404
+    for path in ("jobs/x", "studies/x", "keys/x"):
+        assert api.delete(f"/v1/{path}").status_code == 404
+
+
+def test_an_unknown_action_is_refused(api: TestClient) -> None:
+    assert api.post("/v1/runs/x/explode").status_code == 422
