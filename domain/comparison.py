@@ -55,6 +55,7 @@ def compare(
     sides = _sides(counted, paths, flat_where(baseline), described)
     strata = {name: _in_order(members, described) for name, members in _by_stratum(sides).items()}
     contrasts = _corrected([contrast for members in strata.values() for contrast in _contrasts(members, described)])
+    tested = sum(contrast.difference.p is not None for contrast in contrasts)
     sides = [side for members in strata.values() for side in members]
     return Comparison(
         metric=metric.name,
@@ -70,8 +71,8 @@ def compare(
         strata=list(strata),
         groups=[side.group for side in sides],
         differences=[contrast.difference for contrast in contrasts],
-        corrections=_corrections(contrasts),
-        verdicts=[_verdict(contrast, described, metric, tested=_tested(contrasts)) for contrast in contrasts],
+        corrections=_corrections(contrasts, tested),
+        verdicts=[_verdict(contrast, described, metric, tested=tested) for contrast in contrasts],
         notes=[*notes_on_groups(sides), *notes_on_strata(strata), *notes_on_contrasts(contrasts)],
     )
 
@@ -135,12 +136,7 @@ def _corrected(contrasts: Sequence[Contrast]) -> list[Contrast]:
     return [contrast.judged(None if contrast.difference.p is None else next(corrected)) for contrast in contrasts]
 
 
-def _tested(contrasts: Sequence[Contrast]) -> int:
-    return sum(contrast.difference.p is not None for contrast in contrasts)
-
-
-def _corrections(contrasts: Sequence[Contrast]) -> Corrections:
-    count = _tested(contrasts)
+def _corrections(contrasts: Sequence[Contrast], count: int) -> Corrections:
     waiting = sum(contrast.difference.verdict == "too few seeds" for contrast in contrasts)
     sentence = f"Holm over {count} {'comparison' if count == 1 else 'comparisons'}"
     if waiting:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from domain.findings import Difference, Group, SeedValue
@@ -34,17 +35,30 @@ class Side:
     def place(self) -> str:
         return place_words(self.grouped.stratum)
 
-    @property
-    def own_fields(self) -> tuple[str, ...]:
-        """The dotted beginnings of the fields that make this group what it is: its choice with all its options."""
-        return tuple(path.removesuffix(".kind") for path in self.grouped.key)
+    @cached_property
+    def specs(self) -> frozenset[frozenset[tuple[str, Any]]]:
+        """The distinct specs of its runs, as their items; mostly one, whatever the number of seeds."""
+        return frozenset(frozenset(run.spec.items()) for run in self.grouped.runs)
+
+    @cached_property
+    def own_paths(self) -> frozenset[str]:
+        """The fields that make this group what it is: those grouped by, a choice with all its options."""
+        beginnings = tuple(path.removesuffix(".kind") for path in self.grouped.key)
+        paths = {path for spec in self.specs for path, _ in spec}
+        return frozenset(path for path in paths if is_below(path, beginnings))
+
+    @cached_property
+    def other_values(self) -> frozenset[tuple[str, Any]]:
+        """The values its runs have in all other fields."""
+        items = {item for spec in self.specs for item in spec}
+        return frozenset(item for item in items if item[0] not in self.own_paths)
 
     def bold(self) -> "Side":
         return replace(self, group=self.group.model_copy(update={"bold": True}))
 
     def rest(self, run: RunResult) -> frozenset[tuple[str, Any]]:
         """The fields of a run that are not grouped by."""
-        return frozenset(item for item in run.spec.items() if not is_below(item[0], self.own_fields))
+        return frozenset(item for item in run.spec.items() if item[0] not in self.own_paths)
 
     def mixes(self) -> bool:
         """Whether a seed occurs more than once, with different values of fields that are not grouped by."""
@@ -186,7 +200,4 @@ class Contrast:
 
     def confounded(self) -> list[str]:
         """Fields that are not grouped by and yet differ between the two sides."""
-        ours, theirs = (
-            {field for run in side.grouped.runs for field in side.rest(run)} for side in (self.side, self.baseline)
-        )
-        return sorted({path for path, _ in ours ^ theirs})
+        return sorted({path for path, _ in self.side.other_values ^ self.baseline.other_values})

@@ -7,7 +7,7 @@ a whole number may stand where a fractional one is meant, NaN and infinity are r
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "Adam",
@@ -44,8 +44,10 @@ class Strict(BaseModel):
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Epochs = Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
-Rate = Annotated[float, Field(ge=0, le=100)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+# −0.0 + 0.0 is 0.0: two ways to write nothing must not be two specs.
+Unsigned = Annotated[float, AfterValidator(lambda value: value + 0.0)]
+Rate = Annotated[Unsigned, Field(ge=0, le=100)]
+Share = Annotated[Unsigned, Field(ge=0, lt=1)]
 Epsilon = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -159,7 +161,7 @@ class WarmupCosine(Strict):
 
     kind: Literal["warmup_cosine"] = "warmup_cosine"
     warmup: Annotated[int, Field(ge=0, le=MAX_STEPS)] = 0
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    floor: Annotated[Unsigned, Field(ge=0, le=1)] = 0.0
 
 
 class StepDecay(Strict):
@@ -179,7 +181,7 @@ class EarlyStopping(Strict):
 
     metric: Annotated[str, Field(max_length=100)] = "validation_loss"
     patience: Annotated[int, Field(ge=1, le=10_000)]
-    min_delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    min_delta: Annotated[Unsigned, Field(ge=0, le=1e6)] = 0.0
 
 
 class TrainingSpec(Strict):

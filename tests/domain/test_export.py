@@ -1,0 +1,81 @@
+"""Exports: CSV with every digit, Markdown and LaTeX as they are read."""
+
+import csv
+import io
+from typing import Literal
+
+import pytest
+
+from domain.export import export, export_pivot
+from domain.pivot import pivot
+from tests.domain.runs_to_compare import compared, result, results
+
+ERRORS = {"layer_norm": [10.0, 10.4, 10.1], "none": [12.0, 12.4, 12.3], "batch_norm": [13.0]}
+
+
+def test_csv_has_a_line_per_group_with_every_digit() -> None:
+    comparison = compared(results(ERRORS))
+    rows = list(csv.DictReader(io.StringIO(export(comparison, "csv"))))
+    assert [row["normalization"] for row in rows] == ["layer_norm", "none", "batch_norm"]
+    assert float(rows[0]["mean"]) == comparison.groups[0].mean
+    assert rows[0]["baseline"] == "true"
+    assert rows[0]["difference_mean"] == ""
+    assert float(rows[1]["difference_low"]) == comparison.differences[0].low
+    assert (rows[2]["half_width"], rows[2]["difference_verdict"]) == ("", "too few seeds")
+
+
+def test_markdown_is_a_table_with_its_caption() -> None:
+    lines = export(compared(results(ERRORS)), "markdown").splitlines()
+    assert lines[0] == (
+        "| normalization | batch size | n | diverged | test error, % "
+        "| difference, points | p, Holm | verdict | ms / step |"
+    )
+    assert lines[2].startswith("| layer_norm | 4 | 3 | 0 | **10.17 ± 0.52** | baseline |")
+    assert "| none | 4 | 3 | 0 | 12.23 ± 0.52 | +2.07 [1.78, 2.35] | 0.001 | worse |" in lines[3]
+    assert lines[4].startswith("| batch_norm | 4 | 1 | 0 | 13.00 | +3.000 |")
+    assert "Holm over 1 comparison; 1 more waits for seeds." in lines[-1]
+    assert len({line.count("|") for line in lines[:5]}) == 1
+
+
+def test_latex_escapes_what_tex_would_read() -> None:
+    text = export(compared(results(ERRORS)), "latex")
+    assert r"layer\_norm" in text
+    assert r"test error, \%" in text
+    assert r"\textbf{10.17 $\pm$ 0.52}" in text
+    assert text.count(r"\\") == 1 + 3
+    assert r"\begin{tabular}{lrrrrrrrr}" in text
+
+
+def test_a_pivot_cell_says_n_where_it_is_fewer_and_what_diverged() -> None:
+    runs = [*results(ERRORS), result("batch_norm", 1, None, outcome="diverged")]
+    comparison = compared(runs)
+    text = export_pivot(comparison, pivot(comparison, "normalization", "training.batch_size"), "markdown")
+    assert text.splitlines()[0] == "| normalization | batch size 4 |"
+    assert "| batch_norm | 13.00 (n = 1), 1 diverged |" in text
+    assert "| layer_norm | **10.17 ± 0.52** |" in text
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
+def test_a_missing_combination_is_an_empty_cell(form: Literal["csv", "markdown", "latex"]) -> None:
+    comparison = compared(results(ERRORS) + results({"none": [9.0, 9.1, 9.2]}, batch=128))
+    text = export_pivot(comparison, pivot(comparison, "normalization", "training.batch_size"), form)
+    assert "None" not in text
+    assert "none" in text
+
+
+def test_a_pivot_in_csv_is_one_line_per_cell() -> None:
+    comparison = compared(results(ERRORS))
+    table = pivot(comparison, "normalization", "training.batch_size")
+    rows = list(csv.DictReader(io.StringIO(export_pivot(comparison, table, "csv"))))
+    assert {(row["normalization"], row["training.batch_size"], row["n"]) for row in rows} == {
+        ("layer_norm", "4", "3"),
+        ("none", "4", "3"),
+        ("batch_norm", "4", "1"),
+    }
+
+
+def test_an_empty_comparison_is_an_empty_table() -> None:
+    comparison = compared([])
+    assert export(comparison, "csv").count("\n") == 1
+    assert export(comparison, "markdown")
+    assert export(comparison, "latex")
