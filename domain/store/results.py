@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 from domain.comparison import RunResult
 from domain.job import flat
 from domain.metric import MEASURED, MetricChoice
-from domain.store.metrics import value_at
+from domain.store.metrics import NUMBERS, value_at
 from domain.store.rollups import FINITE
 from domain.tables import job, point, run, series
 
@@ -82,7 +82,11 @@ def _summaries(c: Connection, run_ids: Sequence[str], names: Sequence[str]) -> d
 
 
 def _last(row: Row[Any] | None) -> float | None:
-    return row.last if row is not None and row.last_kind == FINITE else None
+    """The last value; NaN and infinity too, so that a comparison counts the run as diverged and doesn't lose it."""
+    if row is None:
+        return None
+    last: float | None = row.last if row.last_kind == FINITE else NUMBERS[row.last_kind]
+    return last
 
 
 def _best(row: Row[Any] | None, *, lower_is_better: bool) -> float | None:
