@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from api.errors import Broken, Refusal, WrongHost, answer
+from api.errors import BadParameter, Broken, Refusal, WrongHost, answer
 
 log = logging.getLogger("normlab.api")
 
@@ -35,7 +35,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
         self.app = app
-        self.allowed_hosts = {host.lower() for host in allowed_hosts}
+        self.allowed_hosts = {name_of(host) for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,6 +69,9 @@ class Guard:
         host = Headers(scope=scope).get("host", "")
         if not self.allows(host):
             raise WrongHost(host)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            # No name holds one, and PostgreSQL refuses a text that does.
+            raise BadParameter("address", "it holds a NUL character (%00)")
         await self.app(scope, receive, send)
 
     def allows(self, host: str) -> bool:

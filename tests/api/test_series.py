@@ -1,0 +1,90 @@
+"""Series over HTTP: buckets that keep every spike, ranges, other axes, several runs, and raw points as CSV."""
+
+import csv
+import io
+import math
+
+import pytest
+from fastapi.testclient import TestClient
+
+from domain.database import Database
+from domain.report import Report
+from domain.store import runs, workers
+from tests.api import specs
+
+STEPS = 20_000
+SPIKE = 12_345
+
+
+@pytest.fixture
+def run(api: TestClient, store: Database) -> str:
+    """A run with a long loss: flat, with one spike and one NaN."""
+    api.post("/v1/jobs", json=specs.job(seeds=1))
+    values = [1.0] * STEPS
+    values[SPIKE - 1], values[15_000] = 99.0, math.nan
+    with store.write() as c:
+        worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
+        claim = runs.claim(c, worker.id, queues=["default"])
+        assert claim is not None
+        points = [specs.point(step, value) for step, value in enumerate(values, start=1)]
+        runs.report(c, claim.run.id, claim.token, Report(number=1, step=STEPS, points={"train_loss": points}))
+    return claim.run.id
+
+
+def test_a_long_series_keeps_its_spike_and_its_nan(api: TestClient, run: str) -> None:
+    answer = api.get("/v1/metrics/series", params={"runs": run, "key": "train_loss", "max_points": 300})
+    curve = answer.json()["curves"][0]
+    assert len(curve["x"]) <= 300
+    assert curve["count"] == STEPS
+    assert (SPIKE, 99.0) in list(zip(curve["step"], curve["y"], strict=True))
+    assert [mark["kind"] for mark in curve["marks"]] == ["NaN"]
+
+
+def test_a_zoom_asks_again_and_gets_every_point(api: TestClient, run: str) -> None:
+    query = {"runs": run, "key": "train_loss", "from": SPIKE - 5, "to": SPIKE + 5}
+    curve = api.get("/v1/metrics/series", params=query).json()["curves"][0]
+    assert curve["step"] == list(range(SPIKE - 5, SPIKE + 6))
+    assert curve["complete"]
+
+
+@pytest.mark.parametrize("axis", ["epoch", "samples", "relative", "wall"])
+def test_other_axes_carry_their_own_numbers(api: TestClient, run: str, axis: str) -> None:
+    curve = api.get("/v1/metrics/series", params={"runs": run, "key": "train_loss", "x": axis}).json()["curves"][0]
+    last = specs.point(STEPS, 1.0)
+    wanted = {"epoch": last.epoch, "samples": last.samples, "relative": last.relative, "wall": last.at}
+    assert math.isclose(curve["x"][-1], wanted[axis])
+
+
+def test_runs_are_named_one_by_one_or_by_study_or_job(api: TestClient, store: Database) -> None:
+    study = api.post("/v1/studies", json=specs.study()).json()["id"]
+    done = specs.train_all(store)
+    query = {"key": "train_loss"}
+    named = api.get("/v1/metrics/series", params={**query, "runs": ",".join(done[:3])}).json()["curves"]
+    assert [curve["run_id"] for curve in named] == done[:3]
+    assert len(api.get("/v1/metrics/series", params={**query, "study": study}).json()["curves"]) == 12
+    job = api.get("/v1/jobs").json()["data"][0]["id"]
+    assert len(api.get("/v1/metrics/series", params={**query, "job": job}).json()["curves"]) == 3
+    for wrong in ({}, {"study": study, "job": job}):
+        assert api.get("/v1/metrics/series", params={**query, **wrong}).json()["errors"][0]["pointer"] == "?runs"
+
+
+def test_the_export_holds_every_point_to_the_last_digit(api: TestClient, store: Database) -> None:
+    api.post("/v1/jobs", json=specs.job(seeds=1))
+    (run,) = specs.train_all(store, [0.1 + 0.2])
+    answer = api.get("/v1/metrics/export", params={"runs": run, "key": "train_loss,test_error"})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert [(row["name"], int(row["step"]), float(row["value"])) for row in rows] == [
+        ("test_error", 10, 0.1 + 0.2),
+        *(("train_loss", step, 2.0 / step) for step in range(1, 11)),
+    ]
+
+
+def test_a_figure_is_plotly_json_with_an_etag(api: TestClient, run: str) -> None:
+    query = {"run": run, "name": "train_loss"}
+    answer = api.get("/v1/figures/run", params=query)
+    assert {"data", "layout"} <= set(answer.json())
+    again = api.get("/v1/figures/run", params=query, headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert api.get("/v1/figures/run").json()["errors"][0]["pointer"] == "?run"
+    assert api.get("/v1/figures/pie").status_code == 422
