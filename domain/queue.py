@@ -33,7 +33,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         task_create_missing_queues=False,
-        task_queues=[Queue(name) for name in settings.queues],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(name, routing_key=name) for name in settings.queues],  # type: ignore[no-untyped-call]
         task_default_queue=settings.queues[0],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,

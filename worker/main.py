@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 from typing import Any
 
 from celery import Celery
@@ -46,6 +47,7 @@ class Entry:
 
     def _on_pool_process(self, **_: Any) -> None:
         self._slot = Slot(self._settings, self._board)
+        threading.Thread(target=self._slot.announce, name="announce", daemon=True).start()
 
     def _on_shutting_down(self, **_: Any) -> None:
         self._board.draining = True

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import threading
 import time
 
 from domain.database import Database
@@ -29,8 +30,17 @@ class Slot:
         self._board = board
         self._database = Database.open(settings)
         self._runner = KeptRunner(settings)
+        self._warming = threading.Lock()
         if board.worker_id:
             self._lose_what_the_last_process_held()
+
+    def announce(self) -> None:
+        """Wait for the first runner and say what it found, so that a worker with nothing to do is seen as well.
+
+        Runs in a thread of its own. It starts no runner: one dies with the thread that started it (PR_SET_PDEATHSIG).
+        """
+        with self._warming:
+            self._board.facts = self._runner.facts if self._runner.wait_until_ready(_WARM_UP) else {}
 
     def work(self) -> None:
         """Train run after run until none is eligible, or the worker is draining."""
@@ -50,9 +60,10 @@ class Slot:
         if not self._runner.may_take_another:
             self._runner.end()
             self._runner = KeptRunner(self._settings)
-        if not self._runner.wait_until_ready(_WARM_UP):
-            self._runner.kill()
-            raise RunnerFailedError(None)
+        with self._warming:
+            if not self._runner.wait_until_ready(_WARM_UP):
+                self._runner.kill()
+                raise RunnerFailedError(None)
         self._board.facts = self._runner.facts
         while not self._board.worker_id and not self._board.draining:
             time.sleep(_LOOK)
