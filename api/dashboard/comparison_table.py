@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.dashboard.evidence import Evidence
 from api.dashboard.matrix import slots_of
 from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot
@@ -50,9 +51,10 @@ class ComparisonTable:
     scale: Scale
 
 
-def table_of(comparison: Comparison) -> ComparisonTable:
+def table_of(evidence: Evidence) -> ComparisonTable:
+    comparison = evidence.comparison
     scale = scale_of_comparison(comparison)
-    slots = slots_of(comparison)
+    slots = slots_of(evidence)
     differences = {(d.variant, d.stratum): d for d in comparison.differences}
     strata = []
     for name in comparison.strata or [""]:

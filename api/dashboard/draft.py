@@ -9,6 +9,7 @@ import yaml
 from domain.catalog import Catalog
 from domain.errors import FieldError, InvalidSpec
 from domain.study import Cell, StudySpec, parse_study
+from domain.words import field_words
 
 MAX_TEXT = 64 * 1024
 """Characters of YAML that are read."""
@@ -75,7 +76,7 @@ def first_runs(draft: Draft) -> Mapping[str, Any]:
     rows = list(dict.fromkeys(_row(cell, row_axis) for cell in draft.cells))
     columns = list(dict.fromkeys(_column(cell, column_axes) for cell in draft.cells))
     present = {(_row(cell, row_axis), _column(cell, column_axes)) for cell in draft.cells}
-    return {"rows": rows, "columns": columns, "present": present, "title": ", ".join(column_axes)}
+    return {"rows": rows, "columns": columns, "present": present, "title": ", ".join(map(field_words, column_axes))}
 
 
 def _row(cell: Cell, axis: str | None) -> str:

@@ -1,7 +1,7 @@
 """A study's evidence: its comparison as the pages and figures read it, and which runs stand behind each group."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -27,6 +27,8 @@ class Evidence:
 
     comparison: Comparison
     runs: dict[tuple[str, str], Sequence[RunResult]]
+    variants: Sequence[str]
+    """The baseline first, then as the study lists them: an order that does not change while results come in."""
 
     def behind(self, group: Group) -> Sequence[RunResult]:
         return self.runs.get((group.variant, group.stratum), ())
@@ -55,7 +57,17 @@ def _compare(c: Connection, study: Study, catalog: Catalog) -> Evidence:
     described = describe_metric(study.metric.name, catalog)
     found = results(c, study.metric, study_id=study.id, lower_is_better=described.lower_is_better)
     comparison = compare(found, group_by=study.axes, metric=study.metric, baseline=study.baseline, catalog=catalog)
-    return Evidence(comparison, _runs_by_group(found, comparison))
+    runs = _runs_by_group(found, comparison)
+    return Evidence(comparison, runs, _in_written_order(comparison, runs))
+
+
+def _in_written_order(comparison: Comparison, runs: Mapping[tuple[str, str], Sequence[RunResult]]) -> list[str]:
+    """Jobs are made in the order of the study's axes, so the first job of each variant tells their order."""
+    baselines = {group.variant for group in comparison.groups if group.is_baseline}
+    first: dict[str, str] = {}
+    for (variant, _), members in runs.items():
+        first[variant] = min([first.get(variant, members[0].job_id), *(member.job_id for member in members)])
+    return sorted(first, key=lambda variant: (variant not in baselines, first[variant]))
 
 
 def _runs_by_group(found: Sequence[RunResult], comparison: Comparison) -> dict[tuple[str, str], Sequence[RunResult]]:

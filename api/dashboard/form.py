@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.dashboard.numbers import figures
 from domain.catalog import Catalog, Variant
 from domain.errors import FieldError
 from domain.metric import SPLITS
@@ -76,7 +75,7 @@ def type_words(option: Option) -> str:
         return ", ".join(str(choice) for choice in option.choices)
     if option.items is not None:
         return f"list, each a {type_words(option.items)}"
-    limits = " and ".join(f"{LIMITS[name]} {figures(bound)}" for name, bound in option.bounds.items())
+    limits = " and ".join(f"{LIMITS[name]} {bound:g}" for name, bound in option.bounds.items())
     return ", ".join(part for part in (WORDS.get(option.type, option.type), limits) if part)
 
 

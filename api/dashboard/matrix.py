@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from api.dashboard.evidence import Evidence
 from api.dashboard.palette import Slot, assign_slots
 from domain.findings import Comparison, Group
 from domain.numbers import decimals_for, number
@@ -59,11 +60,12 @@ class Matrix:
     seeds: int
 
 
-def matrix_of(comparison: Comparison, address: str = "") -> Matrix:
-    """The matrix of a comparison; each cell links to its curves on the study's page at `address`."""
+def matrix_of(evidence: Evidence, address: str = "") -> Matrix:
+    """The matrix of a study; each cell links to its curves on the study's page at `address`."""
+    comparison = evidence.comparison
     ramp = ramp_of(comparison)
     strata = comparison.strata or [""]
-    slots = slots_of(comparison)
+    slots = slots_of(evidence)
     by_place = {(group.variant, group.stratum): group for group in comparison.groups}
     rows = [
         Row(
@@ -81,10 +83,9 @@ def matrix_of(comparison: Comparison, address: str = "") -> Matrix:
     return Matrix(columns, title, rows, ramp, seeds=max((g.runs for g in comparison.groups), default=0))
 
 
-def slots_of(comparison: Comparison) -> dict[str, Slot]:
-    """Every variant of a comparison with its slot, the baseline first; the same in every table and figure."""
-    groups = sorted(comparison.groups, key=lambda group: not group.is_baseline)
-    return assign_slots(group.variant for group in groups)
+def slots_of(evidence: Evidence) -> dict[str, Slot]:
+    """Every variant of a study with its slot, the baseline first; the same in every table and figure."""
+    return assign_slots(evidence.variants)
 
 
 def column_heads(comparison: Comparison, strata: Sequence[str]) -> tuple[str, list[str]]:

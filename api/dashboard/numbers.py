@@ -47,11 +47,20 @@ def duration(seconds: float | None) -> str:
     return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
 
 
-def ago(moment: datetime | None, now: datetime) -> str:
+def about(seconds: float | None) -> str:
+    """A length of time still to come, as roughly as it is known."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else duration(seconds)
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """How long ago, in one unit, as the heartbeat and event columns say it."""
     if moment is None:
         return NOTHING
-    seconds = max(0, int((now - moment).total_seconds()))
+    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit} ago"

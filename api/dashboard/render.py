@@ -38,6 +38,7 @@ def environment() -> Environment:
         "figures": numbers.figures,
         "percent": numbers.percent,
         "duration": numbers.duration,
+        "about": numbers.about,
         "size": numbers.size,
         "ago": numbers.ago,
         "clock": numbers.clock,

@@ -31,7 +31,7 @@ def study_curves(c: Connection, params: Params) -> Figure:
     study = studies.get(c, _wanted(params, "study"))
     evidence = evidence_of(c, study, load_catalog())
     described = describe_metric(evidence.comparison.metric, load_catalog())
-    slots = slots_of(evidence.comparison)
+    slots = slots_of(evidence)
     stratum = params.get("stratum", "")
     groups = [group for group in evidence.comparison.groups if group.stratum == stratum]
     results = {group.variant: evidence.behind(group) for group in groups}
@@ -85,26 +85,30 @@ def differences(c: Connection, params: Params) -> Figure:
     unit = comparison.difference_unit or comparison.unit
     title = f"difference in {comparison.metric_label} from {baseline_words(comparison)}"
     return forest.forest(
-        forest_rows(comparison, params.get("stratum")),
+        forest_rows(evidence, params.get("stratum")),
         x_title=f"{title}, {'percentage points' if unit == 'points' else unit} (95 % interval)",
         baseline=baseline_words(comparison),
         lower_is_better=comparison.lower_is_better,
     )
 
 
-def forest_rows(comparison: Comparison, stratum: str | None = None) -> list[forest.Row]:
-    """The rows of the forest plot, in the order of the comparison."""
-    slots = slots_of(comparison)
+def forest_rows(evidence: Evidence, stratum: str | None = None) -> list[forest.Row]:
+    """The rows of the forest plot: stratum by stratum, in each the variants in their fixed order."""
+    slots = slots_of(evidence)
+    strata, variants = evidence.comparison.strata, list(slots)
+    found = [d for d in evidence.comparison.differences if d.mean is not None and stratum in {None, d.stratum}]
+    found.sort(key=lambda d: (strata.index(d.stratum), variants.index(d.variant)))
     return [
         forest.Row(d.variant, slots[d.variant], d.stratum, d.pairs, d.mean, d.low, d.high, d.verdict)
-        for d in comparison.differences
-        if d.mean is not None and stratum in {None, d.stratum}
+        for d in found
+        if d.mean is not None
     ]
 
 
 def axis_effect(c: Connection, params: Params) -> Figure:
     """The metric against the strata of a study. Parameters: study."""
-    comparison = _evidence(c, params).comparison
+    evidence = _evidence(c, params)
+    comparison = evidence.comparison
     title, heads = column_heads(comparison, comparison.strata)
     described = describe_metric(comparison.metric, load_catalog())
     position = {stratum: index for index, stratum in enumerate(comparison.strata)}
@@ -112,24 +116,24 @@ def axis_effect(c: Connection, params: Params) -> Figure:
     for group in sorted(comparison.groups, key=lambda group: position[group.stratum]):
         if group.mean is not None:
             points[group.variant].append(effect.Point(position[group.stratum], group.n, group.mean, group.half_width))
-    variants = [effect.Variant(name, slot, points[name]) for name, slot in slots_of(comparison).items()]
+    variants = [effect.Variant(name, slot, points[name]) for name, slot in slots_of(evidence).items()]
     return effect.effect(variants, places=heads, x_title=title or "setting", y_title=_title(described))
 
 
 def cost_of(c: Connection, params: Params) -> Figure:
     """Time of a step against the metric, in one stratum of a study. Parameters: study, stratum."""
-    comparison = _evidence(c, params).comparison
-    described = describe_metric(comparison.metric, load_catalog())
-    points = cost_points(comparison, params.get("stratum", ""))
-    return cost.cost(points, y_title=_title(described), lower_is_better=comparison.lower_is_better)
+    evidence = _evidence(c, params)
+    described = describe_metric(evidence.comparison.metric, load_catalog())
+    points = cost_points(evidence, params.get("stratum", ""))
+    return cost.cost(points, y_title=_title(described), lower_is_better=described.lower_is_better)
 
 
-def cost_points(comparison: Comparison, stratum: str) -> list[cost.Point]:
+def cost_points(evidence: Evidence, stratum: str) -> list[cost.Point]:
     """The groups of a stratum that have both a metric and a step time."""
-    slots = slots_of(comparison)
+    slots = slots_of(evidence)
     return [
         cost.Point(g.variant, slots[g.variant], g.n, g.ms_per_step.mean, g.ms_per_step.half_width, g.mean, g.half_width)
-        for g in comparison.groups
+        for g in evidence.comparison.groups
         if g.stratum == stratum and g.mean is not None and g.ms_per_step.mean is not None
     ]
 

@@ -1,6 +1,5 @@
 """One run's series: every bucket thin, the moving average thick; attempts, NaN and infinity marked."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,6 @@ from api.dashboard.palette import Slot, colour
 
 FEW = 80
 """Up to this many points are drawn as they are, with markers; a moving average would only blur them."""
-SMOOTHING = 0.9
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,15 @@ class Series:
     is_zoomed: bool = False
 
 
-def moving_average(values: Sequence[float], smoothing: float = SMOOTHING) -> list[float]:
-    """Exponential moving average without the bias of its start; passes over what is not finite."""
+def moving_average(values: Sequence[float]) -> list[float]:
+    """Exponential moving average over about a thirtieth of the points, without the bias of its start."""
+    smoothing = 1 - 2 / (1 + max(3.0, len(values) / 30))
     total = weight = 0.0
     smoothed = []
     for value in values:
-        if math.isfinite(value):
-            total = smoothing * total + (1 - smoothing) * value
-            weight = smoothing * weight + (1 - smoothing)
-        smoothed.append(total / weight if weight else math.nan)
+        total = smoothing * total + (1 - smoothing) * value
+        weight = smoothing * weight + (1 - smoothing)
+        smoothed.append(total / weight)
     return smoothed
 
 
@@ -63,9 +61,9 @@ def run_curve(series: Series, slot: Slot, resumptions: Sequence[Resumption] = ()
         "xaxis": x_axis(series.x_title, **({"range": [0, series.x_end]} if series.x_end else {})),
         "yaxis": y_axis(series.y_title or series.key),
         "yaxis2": EDGE_AXIS,
-        "shapes": [_attempt_line(resumption) for resumption in resumptions],
+        "shapes": [_attempt_line(each) for each in resumptions],
         "annotations": [
-            *(_attempt_note(resumption) for resumption in resumptions),
+            *(_attempt_note(each, series.x_end) for each in resumptions),
             *([_best_note(series, best)] if best else []),
         ],
     }
@@ -158,6 +156,8 @@ def _attempt_line(resumption: Resumption) -> dict[str, Any]:
     return {"type": "line", **where, "line": line}
 
 
-def _attempt_note(resumption: Resumption) -> dict[str, Any]:
+def _attempt_note(resumption: Resumption, end: float | None) -> dict[str, Any]:
     text = f"attempt {resumption.attempt},<br>resumed at {whole(resumption.step)}"
-    return note(resumption.step, 1, text, xref="x", yref="paper", yanchor="top", xanchor="left", xshift=5)
+    late = end is not None and resumption.step > 0.7 * end
+    side = {"xanchor": "right", "xshift": -5, "align": "right"} if late else {"xanchor": "left", "xshift": 5}
+    return note(resumption.step, 1, text, xref="x", yref="paper", yanchor="top", **side)

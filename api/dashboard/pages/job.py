@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.numbers import NOTHING, figures
-from api.dashboard.pages.parts import heartbeat_limits, open_of, state_of
+from api.dashboard.pages.parts import heartbeat_limits, open_of, state_of, worker_names
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
 from domain.catalog import Catalog
@@ -39,6 +39,7 @@ def show_job(
         found = runs.of_jobs(c, [job.id])
         names = metrics.names(c, [run.id for run in found])
         metric = study.metric.name if study else _telling(names)
+        workers = worker_names(c)
         values = _last_values(c, found, metric, catalog)
     return page(
         request,
@@ -47,6 +48,7 @@ def show_job(
         stream=f"/v1/events?job={job.id}",
         job=job,
         study=study,
+        names=workers,
         state=state_of(job.counts),
         is_open=bool(open_of(job.counts)),
         metric=metric.replace("_", " "),

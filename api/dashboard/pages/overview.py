@@ -15,7 +15,7 @@ from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.comparison_table import Estimate, estimate_of
 from api.dashboard.evidence import Evidence, challenge, evidence_of
 from api.dashboard.matrix import slots_of
-from api.dashboard.pages.parts import heartbeat_limits, study_card, who_acts, worker_row
+from api.dashboard.pages.parts import heartbeat_limits, study_card, who_acts, worker_names, worker_row
 from api.dashboard.palette import Slot
 from api.dashboard.render import page
 from api.dashboard.whisker import Scale, scale_of
@@ -65,6 +65,7 @@ def overview(
         words = _run_words(c, [*active, *failed])
         values: dict[str, Any] = {
             "counts": runs.counts(c),
+            "names": worker_names(c),
             "waiting": [(queue, depth["queued"]) for queue, depth in runs.queue_depths(c).items() if depth["queued"]],
             "workers": [worker_row(worker, now, {}) for worker in workers.page(c, live=True, limit=8)],
             "studies_count": f"{CARDS}+" if newest.has_more else len(newest.data),
@@ -74,7 +75,7 @@ def overview(
         "overview.html",
         here="Overview",
         stream="/v1/events",
-        studies=[study_card(study, evidence.comparison) for study, evidence in known],
+        studies=[study_card(study, evidence) for study, evidence in known],
         active=[(run, *words[run.id]) for run in active],
         failures=[(run, ", ".join(words[run.id]), who_acts(run)) for run in failed],
         leaders=_leaders(known, catalog),
@@ -109,7 +110,7 @@ def _leaders(known: Sequence[tuple[Study, Evidence]], catalog: Catalog) -> list[
     chosen = [
         (study, evidence, *ranked)
         for study, evidence in known
-        for stratum in evidence.comparison.strata
+        for stratum in _telling(evidence.comparison.strata, len(known))
         if (ranked := _best_two(evidence.comparison, stratum))
     ][:LEADERS]
     contested = [
@@ -117,9 +118,14 @@ def _leaders(known: Sequence[tuple[Study, Evidence]], catalog: Catalog) -> list[
     ]
     scale = scale_of((d.mean, d.low, d.high) for d in contested if d and d.mean is not None)
     return [
-        _leader(study, evidence.comparison, best, following, difference, scale)
+        _leader(study, evidence, best, following, difference, scale)
         for (study, evidence, best, following), difference in zip(chosen, contested, strict=True)
     ]
+
+
+def _telling(strata: Sequence[str], studies_shown: int) -> Sequence[str]:
+    """All settings of a lone study; of each of several, the two ends of its axis."""
+    return strata if studies_shown == 1 or len(strata) <= 2 else [strata[0], strata[-1]]
 
 
 def _best_two(comparison: Comparison, stratum: str) -> tuple[Group, Group | None] | None:
@@ -129,13 +135,13 @@ def _best_two(comparison: Comparison, stratum: str) -> tuple[Group, Group | None
 
 def _leader(
     study: Study,
-    comparison: Comparison,
+    evidence: Evidence,
     best: Group,
     following: Group | None,
     difference: Difference | None,
     scale: Scale,
 ) -> Leader:
-    slots = slots_of(comparison)
+    slots = slots_of(evidence)
     places = decimals_for(best.half_width, best.mean)
     return Leader(
         study=study,
@@ -144,7 +150,7 @@ def _leader(
         best_slot=slots[best.variant],
         mean=number(best.mean, places),
         half=None if best.half_width is None else number(best.half_width, places),
-        unit=comparison.unit,
+        unit=evidence.comparison.unit,
         next=following,
         next_slot=slots[following.variant] if following else None,
         estimate=estimate_of(difference, scale) if difference else None,

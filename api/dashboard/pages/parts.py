@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from api.dashboard import numbers
+from api.dashboard.evidence import Evidence
 from api.dashboard.matrix import Matrix, matrix_of
 from domain.findings import Comparison
 from domain.run import Responsible, Run, RunStatus, Worker
 from domain.settings import Settings
+from domain.store import workers
 from domain.study import Study
 
 FINISHED = ("succeeded", "failed", "cancelled")
@@ -69,10 +73,9 @@ class StudyCard:
     words: str
 
 
-def study_card(study: Study, comparison: Comparison) -> StudyCard:
-    return StudyCard(
-        study, matrix_of(comparison), finished_of(study.counts), sum(study.counts.values()), _finding(comparison)
-    )
+def study_card(study: Study, evidence: Evidence) -> StudyCard:
+    total = sum(study.counts.values())
+    return StudyCard(study, matrix_of(evidence), finished_of(study.counts), total, _finding(evidence.comparison))
 
 
 def _finding(comparison: Comparison) -> str:
@@ -84,6 +87,11 @@ def _finding(comparison: Comparison) -> str:
     if "no difference shown" in words:
         return "no difference shown"
     return "too few seeds" if words else ""
+
+
+def worker_names(c: Connection) -> dict[str, str]:
+    """Names by id, of workers that still are and that were not long ago."""
+    return {worker.id: worker.name for worker in workers.page(c)}
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.numbers import figures
 from api.dashboard.pages.job import SHOWN, in_order
-from api.dashboard.pages.parts import heartbeat_limits, who_acts
+from api.dashboard.pages.parts import heartbeat_limits, who_acts, worker_names
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
 from domain.catalog import Catalog
-from domain.event import Event, EventKind
+from domain.event import Event, EventKind, Level
 from domain.metric import describe_metric
 from domain.run import Run
 from domain.store import events, jobs, logs, metrics, runs, studies
@@ -34,7 +34,6 @@ MARKS = {
     EventKind.RUN_FAILED: "failed",
     EventKind.RUN_CANCELLED: "cancelled",
     EventKind.RUN_LOST: "queued",
-    EventKind.WARNING: "diverged",
 }
 
 
@@ -55,6 +54,7 @@ def show_run(
         summaries = metrics.summaries(c, [run.id]).get(run.id, [])
         happened = events.latest(c, limit=EVENTS, run_id=run.id)
         values: dict[str, Any] = {
+            "names": worker_names(c),
             "attempts": runs.attempts(c, run.id),
             "checkpoints": runs.checkpoints(c, run.id),
             "log": logs.tail(c, run.id, limit=LINES),
@@ -71,7 +71,7 @@ def show_run(
         who_acts=_acts(run),
         took=_seconds(run),
         readouts=_readouts(summaries, catalog),
-        summaries=summaries,
+        summaries=[_summary(summary, catalog) for summary in summaries],
         figures=_figures(run, summaries, axis),
         x_words=AXES[axis],
         x_tabs=[(words, f"/runs/{run.id}?x={name}", name == axis) for name, words in AXES.items()],
@@ -110,6 +110,17 @@ def _readouts(summaries: Sequence[Summary], catalog: Catalog) -> list[dict[str, 
     return readouts
 
 
+def _summary(summary: Summary, catalog: Catalog) -> dict[str, Any]:
+    """A series in one row of numbers, in the unit people read."""
+    described = describe_metric(summary.name, catalog)
+
+    def read(value: float | str | None) -> str:
+        return value if isinstance(value, str) else figures(None if value is None else value * described.scale, 4)
+
+    values = [read(value) for value in (summary.last, summary.min, summary.max, summary.mean)]
+    return {"name": summary.name, "unit": described.unit, "values": values, "record": summary}
+
+
 def _figures(run: Run, summaries: Sequence[Summary], axis: str) -> list[dict[str, str]]:
     counts = {summary.name: summary.count for summary in summaries}
     return [
@@ -123,4 +134,8 @@ def _figures(run: Run, summaries: Sequence[Summary], axis: str) -> list[dict[str
 
 
 def _event(event: Event) -> dict[str, Any]:
-    return {"at": event.at, "mark": MARKS.get(event.kind, "note"), "words": event.message}
+    """An event with its mark, and the status that colours it; a warning is amber."""
+    mark = MARKS.get(event.kind, "note")
+    tint = "paused" if event.level is Level.WARNING else mark if mark in {"running", "succeeded", "failed"} else ""
+    words = f"phase: {event.message}" if event.kind is EventKind.RUN_PHASE else event.message
+    return {"at": event.at, "mark": mark, "tint": tint, "words": words}

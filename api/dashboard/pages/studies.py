@@ -24,7 +24,7 @@ def list_studies(
 ) -> Response:
     with database.read() as c:
         found = studies.page(c, cursor=cursor, limit=CARDS)
-        cards = [study_card(study, evidence_of(c, study, catalog).comparison) for study in found.data]
+        cards = [study_card(study, evidence_of(c, study, catalog)) for study in found.data]
     return page(
         request,
         "studies.html",

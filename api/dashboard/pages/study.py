@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from api.context import CurrentCatalog, CurrentDatabase
 from api.dashboard import numbers
 from api.dashboard.comparison_table import ComparisonTable, estimate_of, table_of
-from api.dashboard.evidence import evidence_of
+from api.dashboard.evidence import Evidence, evidence_of
 from api.dashboard.figures import cost as cost_figure
 from api.dashboard.figures import forest
 from api.dashboard.figures.drawn import baseline_words, cost_points, forest_rows
@@ -84,10 +84,11 @@ def show_study(
     chosen = Choices(show if show in SHOW else "mean", at, of, cost, verdicts)
     with database.read() as c:
         study = studies.get(c, study_id)
-        comparison = evidence_of(c, study, catalog).comparison
+        evidence = evidence_of(c, study, catalog)
         left = _seconds_left(c, study)
-    table = table_of(comparison)
-    matrix = matrix_of(comparison, f"/studies/{study.id}")
+    comparison = evidence.comparison
+    table = table_of(evidence)
+    matrix = matrix_of(evidence, f"/studies/{study.id}")
     return page(
         request,
         "study.html",
@@ -102,11 +103,11 @@ def show_study(
         baseline_words=baseline_words(comparison),
         paired=all(difference.method == "paired" for difference in comparison.differences),
         **_head(study),
-        **_verdicts(study, comparison, table, chosen),
+        **_verdicts(study, evidence, table, chosen),
         **_matrix(study, comparison, matrix),
         **_curves(study, comparison, matrix, chosen),
-        **_differences(study, comparison, matrix, chosen),
-        **_cost(study, comparison, matrix, chosen),
+        **_differences(study, evidence, matrix, chosen),
+        **_cost(study, evidence, matrix, chosen),
         **_table(study, comparison, table),
         method=_method(study, comparison),
         commands=_commands(study),
@@ -139,9 +140,10 @@ def _head(study: Study) -> dict[str, Any]:
     }
 
 
-def _verdicts(study: Study, comparison: Comparison, table: ComparisonTable, chosen: Choices) -> dict[str, Any]:
+def _verdicts(study: Study, evidence: Evidence, table: ComparisonTable, chosen: Choices) -> dict[str, Any]:
     """The verdicts with their whiskers: what is shown first, then what is not, then what cannot be said yet."""
-    slots = slots_of(comparison)
+    comparison = evidence.comparison
+    slots = slots_of(evidence)
     ranked = sorted(comparison.verdicts, key=lambda verdict: RANK[verdict.verdict])
     shown = ranked if chosen.verdicts == "all" else ranked[:VERDICTS]
     scale = table.scale
@@ -203,12 +205,13 @@ def _named(matrix: Matrix, strata: Sequence[str]) -> list[tuple[str, str]]:
     return list(zip(matrix.columns, strata, strict=True))
 
 
-def _differences(study: Study, comparison: Comparison, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
+def _differences(study: Study, evidence: Evidence, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
     """The forest plot: everything where it fits, else one stratum at a time."""
+    comparison = evidence.comparison
     strata = comparison.strata or [""]
     is_long = len(comparison.differences) > FOREST_ROWS
     stratum = chosen.of if chosen.of in strata else strata[0] if is_long and chosen.of != "all" else None
-    rows = forest_rows(comparison, stratum)
+    rows = forest_rows(evidence, stratum)
     query = {"study": study.id, **({} if stratum is None else {"stratum": stratum})}
     tabs = [(head, chosen.address(study, of=name), stratum == name) for head, name in _named(matrix, strata)]
     return {
@@ -219,10 +222,11 @@ def _differences(study: Study, comparison: Comparison, matrix: Matrix, chosen: C
     }
 
 
-def _cost(study: Study, comparison: Comparison, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
+def _cost(study: Study, evidence: Evidence, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
+    comparison = evidence.comparison
     strata = comparison.strata or [""]
     stratum = chosen.cost if chosen.cost in strata else strata[0]
-    points = cost_points(comparison, stratum)
+    points = cost_points(evidence, stratum)
     query = urlencode({"study": study.id, "stratum": stratum})
     tabs = [(head, chosen.address(study, cost=name), stratum == name) for head, name in _named(matrix, strata)]
     return {
