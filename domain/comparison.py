@@ -8,6 +8,7 @@ from domain.contrast import Contrast, Side, contrast_test, make_side
 from domain.errors import FieldError, InvalidSpec
 from domain.findings import Comparison, Corrections, Difference, Group, Note, SeedValue, Verdict, VerdictWord
 from domain.grouping import differing_fields, flat_where, group_runs, latest, split_fields
+from domain.headlines import headlines
 from domain.metric import Metric, MetricChoice, describe_metric
 from domain.notes import notes_on_contrasts, notes_on_groups, notes_on_strata
 from domain.results import RunResult
@@ -56,6 +57,7 @@ def compare(
     strata = {name: _in_order(members, described) for name, members in _by_stratum(sides).items()}
     contrasts = _corrected([contrast for members in strata.values() for contrast in _contrasts(members, described)])
     tested = sum(contrast.difference.p is not None for contrast in contrasts)
+    verdicts = [_verdict(contrast, described, metric, tested=tested) for contrast in contrasts]
     sides = [side for members in strata.values() for side in members]
     return Comparison(
         metric=metric.name,
@@ -72,7 +74,8 @@ def compare(
         groups=[side.group for side in sides],
         differences=[contrast.difference for contrast in contrasts],
         corrections=_corrections(contrasts, tested),
-        verdicts=[_verdict(contrast, described, metric, tested=tested) for contrast in contrasts],
+        verdicts=verdicts,
+        headlines=headlines(contrasts, verdicts, described, metric.at),
         notes=[*notes_on_groups(sides), *notes_on_strata(strata), *notes_on_contrasts(contrasts)],
     )
 

@@ -151,4 +151,7 @@ class Comparison(BaseModel):
     differences: list[Difference]
     corrections: Corrections
     verdicts: list[Verdict]
+    """One per difference."""
+    headlines: list[Verdict]
+    """The verdicts of one variant and word over several strata drawn together; each has the largest difference."""
     notes: list[Note]

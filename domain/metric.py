@@ -8,9 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.catalog import Catalog
 from domain.nearest import suggest
 
-__all__ = ["MEASURED", "SPLITS", "Metric", "MetricChoice", "describe_metric", "metric_names", "metric_problem"]
+__all__ = ["MEASURED", "SPLITS", "At", "Metric", "MetricChoice", "describe_metric", "metric_names", "metric_problem"]
 
 SPLITS = ("train", "validation", "test")
+
+
+At = Literal["final", "best"] | int
+"""The end of a run, its best point, or the number of a step."""
 
 
 class MetricChoice(BaseModel):

@@ -1,14 +1,22 @@
 """Verdicts: what a difference shows, in sentences that say no more than its interval."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from domain.findings import Difference, Group, VerdictWord
-from domain.metric import Metric
+from domain.metric import At, Metric
 from domain.numbers import bounds, decimals_for, number, p_value, percent, signed
 from domain.words import field_words, setting_words, value_words
 
-__all__ = ["MIN_SEEDS", "divergence_sentence", "place_words", "subject_words", "verdict_sentence", "verdict_word"]
+__all__ = [
+    "MIN_SEEDS",
+    "divergence_sentence",
+    "ends_words",
+    "place_words",
+    "subject_words",
+    "verdict_sentence",
+    "verdict_word",
+]
 
 MIN_SEEDS = 3
 """Fewer seeds, or pairs of them, give no verdict."""
@@ -31,7 +39,7 @@ def verdict_sentence(
     baseline: Group,
     metric: Metric,
     *,
-    at: Literal["final", "best"] | int,
+    at: At,
     tested: int,
     place: str,
     names: tuple[str, str],
@@ -46,12 +54,13 @@ def verdict_sentence(
     elif difference.verdict == "no difference shown":
         said = _not_told_apart(difference, subject, reference, metric, at, tested)
     else:
-        said = f"{subject} {_ends(at)} {_gap(difference, metric)} {reference} {_size_bounds(difference)}"
+        said = f"{subject} {ends_words(at)} {_gap(difference, metric)} {reference} {_size_bounds(difference)}"
     sentence = f"{place[:1].upper()}{place[1:]}, {said}." if place else f"{said}."
     return sentence + _left_out(group, subject) + _left_out(baseline, reference)
 
 
-def _ends(at: Literal["final", "best"] | int) -> str:
+def ends_words(at: At) -> str:
+    """The verb for the point at which the metric is taken."""
     return {"final": "ends", "best": "at its best is"}.get(str(at), f"at step {at} is")
 
 
@@ -82,18 +91,18 @@ def _not_told_apart(
     subject: str,
     reference: str,
     metric: Metric,
-    at: Literal["final", "best"] | int,
+    at: At,
     tested: int,
 ) -> str:
     if difference.low is None or difference.high is None or difference.p_holm is None:
         return (
-            f"{subject} {_ends(at)} {_gap(difference, metric)} {reference} in each of {difference.pairs} seeds alike, "
-            "so there is no spread to judge it by"
+            f"{subject} {ends_words(at)} {_gap(difference, metric)} {reference} "
+            f"in each of {difference.pairs} seeds alike, so there is no spread to judge it by"
         )
     if difference.low <= 0 <= difference.high:
         return f"{subject} is not told apart from {reference}: {_signed_bounds(difference, metric)}"
     return (
-        f"{subject} {_ends(at)} {_gap(difference, metric)} {reference} {_size_bounds(difference)}, "
+        f"{subject} {ends_words(at)} {_gap(difference, metric)} {reference} {_size_bounds(difference)}, "
         f"which among {tested} comparisons shows no difference (Holm, p = {p_value(difference.p_holm)})"
     )
 
@@ -101,8 +110,6 @@ def _not_told_apart(
 def _too_few(difference: Difference, subject: str, reference: str, metric: Metric) -> str:
     seeds = "seed" if difference.pairs == 1 else "seeds"
     counted = f"{subject} and {reference} share {difference.pairs} finished {seeds}"
-    if difference.method == "welch":
-        counted = f"of {subject} and {reference} one has {difference.pairs} finished {seeds}"
     if difference.pairs == 0:
         return f"{subject} and {reference} share no finished seed: no interval and no verdict yet"
     if difference.low is None:
