@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from domain.run import Record
 from domain.store.metrics import WORDS
-from domain.store.rollups import FINITE, LEVELS, WIDTH, Bucket, join, parts_between
+from domain.store.rollups import FINITE, LEVELS, WIDTH, Bucket, join, join_points, raw_points, rolled
 from domain.tables import point, series
 
 Axis = Literal["step", "epoch", "wall", "relative", "samples"]
@@ -72,7 +72,7 @@ def _curve(c: Connection, row: Any, axis: Axis, start: float | None, stop: float
     count = sum(part["n"] for part in parts)
     complete = count <= limit
     if complete:
-        parts = list(parts_between(c, [row.id], 0, first, end))
+        parts = _points(c, row.id, first, end)
     buckets = parts if complete else list(_merge(parts, first, end, limit // PER_BUCKET))
     places = [place for bucket in buckets for place in _places(bucket)]
     odd = [bucket for bucket in buckets if bucket["odd"]]
@@ -118,13 +118,18 @@ def _cover(c: Connection, series_id: int, first: int, end: int, level: int) -> I
     low, high = -(-first // width) * width, end // width * width
     if level == 0 or low >= high:
         finer = max(0, level - 1)
-        yield from (_cover(c, series_id, first, end, finer) if level else parts_between(c, [series_id], 0, first, end))
+        yield from (_cover(c, series_id, first, end, finer) if level else _points(c, series_id, first, end))
         return
     if first < low:
         yield from _cover(c, series_id, first, low, level - 1)
-    yield from parts_between(c, [series_id], level, low, high)
+    yield from rolled(c, [series_id], level, low, high)
     if high < end:
         yield from _cover(c, series_id, high, end, level - 1)
+
+
+def _points(c: Connection, series_id: int, first: int, end: int) -> list[Bucket]:
+    """Single points, as buckets of one."""
+    return [join_points([row]) for row in raw_points(c, [series_id], first, end)]
 
 
 def _merge(parts: Sequence[Bucket], first: int, end: int, buckets: int) -> Iterator[Bucket]:

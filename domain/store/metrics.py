@@ -13,8 +13,9 @@ from domain.metric import MEASURED
 from domain.report import Point
 from domain.run import Record
 from domain.store import events
-from domain.store.rollups import FINITE, MINUS, NAN, PLUS, forget, kind_of, roll, upsert
+from domain.store.rollups import FINITE, MINUS, NAN, PLUS, forget, kind_of, roll
 from domain.store.text import storable
+from domain.store.upsert import upsert
 from domain.tables import point, rollup, run, series, truncated
 
 WORDS = {NAN: "NaN", PLUS: "Infinity", MINUS: "-Infinity"}
@@ -62,7 +63,8 @@ def _row(series_id: int, value: Point) -> dict[str, Any]:
     return {
         "series_id": series_id,
         "step": value.step,
-        "value": value.value if kind == FINITE else None,
+        # SQLite keeps -0.0 as 0; adding 0.0 makes it so everywhere, before any hash is taken.
+        "value": value.value + 0.0 if kind == FINITE else None,
         "kind": kind,
         "at": int(value.at * 1e6),
         "relative": value.relative,

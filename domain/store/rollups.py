@@ -5,13 +5,13 @@ another value after a resume, leaves no trace in them.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, select, update
 
+from domain.store.upsert import upsert
 from domain.tables import point, rollup, series
 
 WIDTH = 64
@@ -20,6 +20,10 @@ FINITE, NAN, PLUS, MINUS = range(4)
 """The kinds of a stored value; all but the first are kept beside a NULL."""
 
 Bucket = dict[str, Any]
+"""The columns of a roll-up; a single point can be written as one too."""
+
+RawPoint = tuple[int, int, float | None, int]
+"""series_id, step, value, kind."""
 
 
 def kind_of(value: float) -> int:
@@ -28,21 +32,16 @@ def kind_of(value: float) -> int:
     return NAN if math.isnan(value) else PLUS if value > 0 else MINUS
 
 
-def upsert(c: Connection, table: Any, rows: Sequence[dict[str, Any]], key: Sequence[str]) -> None:
-    """Insert the rows, replacing those with the same key."""
-    if not rows:
-        return
-    insert: Any = postgresql.insert(table) if c.dialect.name == "postgresql" else sqlite.insert(table)
-    changed = {name: insert.excluded[name] for name in rows[0] if name not in key}
-    c.execute(insert.on_conflict_do_update(index_elements=list(key), set_=changed), rows)
-
-
 def roll(c: Connection, series_ids: Sequence[int], first_step: int, last_step: int) -> None:
     """Bring every level and the summaries up to date after points of these steps were written or removed."""
     for level in LEVELS:
         width = WIDTH**level
-        low, high = first_step // width, last_step // width
-        buckets = _gather(_below(c, series_ids, level, low * width, (high + 1) * width), width)
+        first, end = first_step // width * width, (last_step // width + 1) * width
+        if level == 1:
+            buckets = _gather(raw_points(c, series_ids, first, end), lambda row: (row[0], row[1] // WIDTH), join_points)
+        else:
+            parts = rolled(c, series_ids, level - 1, first, end)
+            buckets = _gather(parts, lambda part: (part["series_id"], part["bucket"] // WIDTH), join)
         upsert(c, rollup, [{**bucket, "level": level} for bucket in buckets], ["series_id", "level", "bucket"])
     _summarize(c, series_ids)
 
@@ -54,26 +53,52 @@ def forget(c: Connection, series_ids: Sequence[int], after_step: int) -> None:
         c.execute(delete(rollup).where(rollup.c.series_id.in_(series_ids), rollup.c.level == level, beyond))
 
 
-def point_bucket(row: Any) -> Bucket:
-    """A single point as a bucket of one."""
-    odd = row.kind != FINITE
-    step, value = row.step, row.value
+def raw_points(c: Connection, series_ids: Sequence[int], first_step: int, end_step: int) -> Sequence[RawPoint]:
+    """The points in [first_step, end_step), by series and step."""
+    query = select(point.c.series_id, point.c.step, point.c.value, point.c.kind).where(
+        point.c.series_id.in_(series_ids), point.c.step >= first_step, point.c.step < end_step
+    )
+    rows: Sequence[Any] = c.execute(query.order_by(point.c.series_id, point.c.step)).all()
+    return rows
+
+
+def rolled(c: Connection, series_ids: Sequence[int], level: int, first_step: int, end_step: int) -> Sequence[Bucket]:
+    """The roll-ups of a level that begin in [first_step, end_step), by series and step."""
+    width = WIDTH**level
+    query = select(rollup).where(
+        rollup.c.series_id.in_(series_ids),
+        rollup.c.level == level,
+        rollup.c.bucket >= first_step // width,
+        rollup.c.bucket < -(-end_step // width),
+    )
+    rows = c.execute(query.order_by(rollup.c.series_id, rollup.c.bucket)).mappings()
+    return [dict(row) for row in rows]
+
+
+def join_points(points: Sequence[RawPoint]) -> Bucket:
+    """A bucket out of points of one series, in order of steps."""
+    finite = [(value, step) for _, step, value, _ in points if value is not None]
+    odd = [(step, kind) for _, step, value, kind in points if value is None]
+    values = [value for value, _ in finite]
+    low = min(finite, key=lambda pair: pair[0], default=(None, None))
+    high = max(finite, key=lambda pair: pair[0], default=(None, None))
+    first, last = points[0], points[-1]
     return {
-        "series_id": row.series_id,
-        "n": 1,
-        "odd": int(odd),
-        "sum": 0.0 if odd else value,
-        "min": value,
-        "min_step": None if odd else step,
-        "max": value,
-        "max_step": None if odd else step,
-        "first": value,
-        "first_step": step,
-        "last": value,
-        "last_step": step,
-        "last_kind": row.kind,
-        "odd_step": step if odd else None,
-        "odd_kind": row.kind,
+        "series_id": first[0],
+        "n": len(points),
+        "odd": len(odd),
+        "sum": math.fsum(values),
+        "min": low[0],
+        "min_step": low[1],
+        "max": high[0],
+        "max_step": high[1],
+        "first": first[2],
+        "first_step": first[1],
+        "last": last[2],
+        "last_step": last[1],
+        "last_kind": last[3],
+        "odd_step": odd[0][0] if odd else None,
+        "odd_kind": odd[0][1] if odd else FINITE,
     }
 
 
@@ -103,42 +128,18 @@ def join(parts: Sequence[Bucket]) -> Bucket:
     }
 
 
-def parts_between(
-    c: Connection, series_ids: Sequence[int], level: int, first_step: int, end_step: int
-) -> Iterable[Bucket]:
-    """The buckets of a level (0: single points) that lie in [first_step, end_step), by series and step."""
-    if level == 0:
-        rows = c.execute(_ordered(point, point.c.step, series_ids, first_step, end_step))
-        return [point_bucket(row) for row in rows]
-    width = WIDTH**level
-    query = _ordered(rollup, rollup.c.bucket, series_ids, first_step // width, -(-end_step // width))
-    return [dict(row) for row in c.execute(query.where(rollup.c.level == level)).mappings()]
-
-
-def _below(c: Connection, series_ids: Sequence[int], level: int, first_step: int, end_step: int) -> Iterable[Bucket]:
-    return parts_between(c, series_ids, level - 1, first_step, end_step)
-
-
-def _ordered(table: Any, position: ColumnElement[int], series_ids: Sequence[int], low: int, high: int) -> Any:
-    inside = select(table).where(table.c.series_id.in_(series_ids), position >= low, position < high)
-    return inside.order_by(table.c.series_id, position)
-
-
-def _gather(parts: Iterable[Bucket], width: int) -> list[Bucket]:
-    """The parts joined into buckets of `width` steps."""
-    groups: dict[tuple[int, int], list[Bucket]] = defaultdict(list)
-    for part in parts:
-        groups[part["series_id"], part["first_step"] // width].append(part)
-    return [{**join(group), "bucket": bucket} for (_, bucket), group in groups.items()]
+def _gather(
+    parts: Sequence[Any], place: Callable[[Any], tuple[int, int]], make: Callable[[Sequence[Any]], Bucket]
+) -> list[Bucket]:
+    """The parts, in order, joined wherever `place` (series and bucket) is the same."""
+    return [{**make(list(group)), "bucket": bucket} for (_, bucket), group in groupby(parts, key=place)]
 
 
 def _summarize(c: Connection, series_ids: Sequence[int]) -> None:
     """Write each series' summary from its few buckets of the highest level."""
-    by_series: dict[int, list[Bucket]] = defaultdict(list)
-    for part in parts_between(c, series_ids, LEVELS[-1], 0, 2**62):
-        by_series[part["series_id"]].append(part)
-    for series_id, parts in by_series.items():
-        whole = join(parts)
+    parts = rolled(c, series_ids, LEVELS[-1], 0, 2**62)
+    for series_id, group in groupby(parts, key=lambda part: part["series_id"]):
+        whole = join(list(group))
         finite = whole["n"] - whole["odd"]
         names = ("n", "odd", "first_step", "last_step", "last", "last_kind", "min", "min_step", "max", "max_step")
         summary = {name: whole[name] for name in names}
