@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
-
 DIALECT: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
