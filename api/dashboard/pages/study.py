@@ -141,10 +141,11 @@ def _head(study: Study) -> dict[str, Any]:
 
 
 def _verdicts(study: Study, evidence: Evidence, table: ComparisonTable, chosen: Choices) -> dict[str, Any]:
-    """The verdicts with their whiskers: what is shown first, then what is not, then what cannot be said yet."""
+    """The headlines with their whiskers: what is shown first, then what is not, then what cannot be said yet."""
     comparison = evidence.comparison
     slots = slots_of(evidence)
-    ranked = sorted(comparison.verdicts, key=lambda verdict: RANK[verdict.verdict])
+    said = comparison.verdicts if chosen.verdicts == "all" else comparison.headlines
+    ranked = sorted(said, key=lambda verdict: RANK[verdict.verdict])
     shown = ranked if chosen.verdicts == "all" else ranked[:VERDICTS]
     scale = table.scale
     ticks = scale.ticks()
@@ -156,7 +157,7 @@ def _verdicts(study: Study, evidence: Evidence, table: ComparisonTable, chosen: 
         ],
         "ticks": [(scale.at(tick), signed(tick, places)) for tick in ticks],
         "scale_words": f"{signed(scale.low, places)} to {signed(scale.high, places)}",
-        "more_verdicts": chosen.address(study, verdicts="all") if len(shown) < len(ranked) else None,
+        "more_verdicts": chosen.address(study, verdicts="all") if len(shown) < len(comparison.verdicts) else None,
     }
 
 
