@@ -41,7 +41,7 @@ def test_a_long_series_keeps_its_spike_and_its_nan(api: TestClient, run: str) ->
 
 
 def test_a_zoom_asks_again_and_gets_every_point(api: TestClient, run: str) -> None:
-    query = {"runs": run, "key": "train_loss", "from": SPIKE - 5, "to": SPIKE + 5}
+    query: dict[str, str | int] = {"runs": run, "key": "train_loss", "from": SPIKE - 5, "to": SPIKE + 5}
     curve = api.get("/v1/metrics/series", params=query).json()["curves"][0]
     assert curve["step"] == list(range(SPIKE - 5, SPIKE + 6))
     assert curve["complete"]
