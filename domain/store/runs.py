@@ -36,6 +36,7 @@ __all__ = [
     "request_job",
     "request_study",
     "saved_checkpoint",
+    "upcoming",
 ]
 
 STATUS_EVENTS = (
@@ -112,6 +113,12 @@ def checkpoints(c: Connection, run_id: str) -> list[Checkpoint]:
     query = select(checkpoint).where(checkpoint.c.run_id == run_id)
     rows = c.execute(query.order_by(checkpoint.c.step.desc(), checkpoint.c.token.desc()))
     return [Checkpoint.model_validate(row) for row in rows]
+
+
+def upcoming(c: Connection, *, limit: int) -> list[Run]:
+    """The queued runs that are claimed next, in the order of claims: priority, breadth first over seeds, age."""
+    query = select(run).where(run.c.status == RunStatus.QUEUED)
+    return _records(c.execute(query.order_by(run.c.priority.desc(), run.c.seed_rank, run.c.id).limit(limit)).all())
 
 
 def counts(c: Connection, **of: str) -> dict[str, int]:
