@@ -13,6 +13,7 @@ from api.dashboard.figures.plot import (
     label,
     label_text,
     line,
+    note,
     padded,
     spread,
     x_axis,
@@ -54,13 +55,14 @@ def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str, show: Show = "
     traces += [_mean_line(curve, show) for curve in reversed(drawn) if curve.over.x]
     marks = [_left(curve) for curve in drawn if any(seed.left_at is not None for seed in curve.seeds)]
     y_range = visible_range(drawn)
+    lost = _lost_notes(drawn)
     layout = {
         "margin": {"l": 46, "r": 12 + 8 * max((len(_label(curve)) for curve in drawn), default=6), "t": 8, "b": 42},
         "xaxis": x_axis(x_title, range=[0, _last_x(drawn)]),
         "yaxis": y_axis(y_title, range=y_range),
         "yaxis2": EDGE_AXIS,
-        "annotations": _labels(drawn, y_range),
-        "meta": {"narrow": {"margin": {"l": 42, "r": 24}, "annotations": []}},
+        "annotations": [*_labels(drawn, y_range), *lost],
+        "meta": {"narrow": {"margin": {"l": 42, "r": 24}, "annotations": lost}},
     }
     return {"data": [*traces, *marks], "layout": layout}
 
@@ -123,6 +125,18 @@ def _left(curve: Curve) -> Trace:
     left = [seed for seed in curve.seeds if seed.left_at is not None]
     hover = [f"{curve.name}, seed {seed.seed} diverged at {seed.left_at}" for seed in left]
     return edge_marks([seed.left_at or 0 for seed in left], hover, f"{curve.name}, diverged")
+
+
+def _lost_notes(drawn: Sequence[Curve]) -> list[dict[str, object]]:
+    """Beside the first arrow of a variant, how many of its seeds left; one under another where there are several."""
+    notes = []
+    for curve in drawn:
+        left = [seed.left_at for seed in curve.seeds if seed.left_at is not None]
+        if left:
+            words = f"{len(left)} of {len(curve.seeds)} seeds of <i>{curve.name}</i> diverged"
+            place = {"yref": "paper", "xanchor": "left", "yanchor": "middle", "xshift": 10, "yshift": -15 * len(notes)}
+            notes.append(note(max(left), 0.975, words, **place))
+    return notes
 
 
 def _label(curve: Curve) -> str:

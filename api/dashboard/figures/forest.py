@@ -58,7 +58,13 @@ def forest(rows: Sequence[Row], *, x_title: str, baseline: str, lower_is_better:
             *map(_numbers, placed),
             *_sides(baseline, lower_is_better),
         ],
-        "meta": {"narrow": {"margin": {"l": 112, "r": 14}, "annotations": [_group(y, name) for y, name in groups]}},
+        "meta": {
+            "narrow": {
+                "margin": {"l": 112, "r": 14},
+                "xaxis": {"title": {"text": "difference (95 % interval)"}},
+                "annotations": [_group(y, name) for y, name in groups],
+            }
+        },
     }
     return {"data": [_point(spot) for spot in placed], "layout": layout}
 

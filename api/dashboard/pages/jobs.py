@@ -109,7 +109,7 @@ def job_row(job: Job) -> JobRow:
         study_id=job.study_id,
         label=job.name or job.label,
         state=state,
-        bar_state="succeeded" if state == "succeeded" else state,
+        bar_state="queued" if state == "cancelled" else state,
         done=finished_of(job.counts) / total if total else 0.0,
         finished=finished_of(job.counts),
         seeds=total,

@@ -30,7 +30,7 @@ router = APIRouter(include_in_schema=False)
 
 DEMO = Path(__file__).parents[3] / "studies" / "demo.yaml"
 CARDS = 4
-ACTIVE = 8
+ACTIVE = 7
 FAILURES = 5
 LEADERS = 5
 
@@ -88,9 +88,9 @@ def overview(
 def _active(c: Connection) -> list[Run]:
     """Running runs first, then paused, then the next in the queue."""
     found: list[Run] = []
-    for status in (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.QUEUED):
+    for status in (RunStatus.RUNNING, RunStatus.PAUSED):
         found += runs.page(c, status=[status], limit=ACTIVE).data
-    return found[:ACTIVE]
+    return [*found, *runs.upcoming(c, limit=ACTIVE)][:ACTIVE]
 
 
 def _run_words(c: Connection, listed: Sequence[Run]) -> dict[str, tuple[str, str]]:

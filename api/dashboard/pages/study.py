@@ -169,17 +169,22 @@ def _matrix(study: Study, comparison: Comparison, matrix: Matrix) -> dict[str, A
     beyond = "≥" if comparison.lower_is_better else "≤"
     return {
         "has_effect": bool(matrix.columns_title) and len(matrix.columns) > 1,
-        "axes_words": " and ".join(field_words(axis) for axis in reversed(comparison.group_by)) or "job",
+        "axes_words": " and ".join(map(field_words, _variant_first(comparison.group_by))) or "job",
         "ramp_words": (
             f"{beyond} {number(ramp.worst, places)}",
             f"{number(ramp.best, places)} {comparison.unit}".strip(),
         )
         if ramp
         else ("", ""),
-        "matrix_caption": f"Table 1. {at} {comparison.metric_label}{unit}, mean ± half of the 95 % interval over "
+        "matrix_caption": f"{at} {comparison.metric_label}{unit}, mean ± half of the 95 % interval over "
         f"{len(study.seeds)} seeds (n where fewer). Bold: best of its column, with all that the paired interval does "
         "not tell apart from it.",
     }
+
+
+def _variant_first(axes: Sequence[str]) -> list[str]:
+    """The normalization before what it is tried at."""
+    return sorted(axes, key=lambda axis: not axis.startswith("normalization"))
 
 
 def _curves(study: Study, comparison: Comparison, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
@@ -266,7 +271,7 @@ def _table(study: Study, comparison: Comparison, table: ComparisonTable) -> dict
             for words, form in (("CSV", "csv"), ("Markdown", "markdown"), ("LaTeX", "latex"))
         ],
         "metric_head": f"{comparison.metric_label}{unit}",
-        "table_caption": f"Grouped by {', '.join(map(field_words, comparison.group_by)) or 'nothing'}. The difference "
+        "table_caption": f"Grouped by {', '.join(map(field_words, _variant_first(comparison.group_by))) or 'nothing'}. The difference "
         f"is from {baseline_words(comparison)}{within}; p-values are corrected after Holm.",
     }
 
