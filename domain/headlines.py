@@ -1,12 +1,13 @@
 """Headlines: the verdicts of one variant over several settings drawn together, one sentence for each word."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from domain.contrast import Contrast
 from domain.findings import Verdict, VerdictWord
 from domain.metric import At, Metric
 from domain.numbers import bounds, decimals_for, number, signed
-from domain.verdict import ends_words
+from domain.verdict import MIN_SEEDS, ends_words
 from domain.words import field_words, value_words
 
 __all__ = ["headlines"]
@@ -18,21 +19,23 @@ SHOWN = 3
 def headlines(contrasts: Sequence[Contrast], verdicts: Sequence[Verdict], metric: Metric, at: At) -> list[Verdict]:
     """One verdict per variant and word: its own where it is the only one, else one that draws several together.
 
-    `verdicts` are those of the contrasts, in their order. What only misses zero before correction, or has no spread,
-    keeps its own sentence, since no shorter one would be true.
+    `verdicts` are those of the contrasts, in their order. Differences that only correction hides are drawn together
+    apart from those that are plainly not told apart, and one without spread keeps its own sentence.
     """
+    tested = sum(contrast.difference.p is not None for contrast in contrasts)
     said: list[Verdict] = []
     totals = {name: sum(other.difference.variant == name for other in contrasts) for name in _variants(contrasts)}
     for name, total in totals.items():
-        drawn: dict[VerdictWord, list[tuple[Contrast, Verdict]]] = {}
+        drawn: dict[tuple[VerdictWord, bool], list[tuple[Contrast, Verdict]]] = {}
         for contrast, verdict in zip(contrasts, verdicts, strict=True):
             if contrast.difference.variant != name:
                 continue
-            if _stands_alone(contrast):
+            if verdict.verdict == "no difference shown" and contrast.difference.low is None:
                 said.append(verdict)
             else:
-                drawn.setdefault(verdict.verdict, []).append((contrast, verdict))
-        said += [_together(word, members, total, metric, at) for word, members in drawn.items()]
+                drawn.setdefault((verdict.verdict, _hidden_by_correction(contrast)), []).append((contrast, verdict))
+        for (word, hidden), members in drawn.items():
+            said.append(_together(word, members, Scene(total, tested, metric, at), hidden=hidden))
     return said
 
 
@@ -40,32 +43,35 @@ def _variants(contrasts: Sequence[Contrast]) -> list[str]:
     return list(dict.fromkeys(contrast.difference.variant for contrast in contrasts))
 
 
-def _stands_alone(contrast: Contrast) -> bool:
+class Scene(NamedTuple):
+    """What every sentence of a variant needs: its settings, how many differences were tested, the metric and when."""
+
+    total: int
+    tested: int
+    metric: Metric
+    at: At
+
+
+def _hidden_by_correction(contrast: Contrast) -> bool:
+    """Whether the interval misses zero and yet no difference is shown."""
     found = contrast.difference
-    crosses = found.low is not None and found.high is not None and found.low <= 0 <= found.high
-    return found.verdict == "no difference shown" and not crosses
+    misses = found.low is not None and found.high is not None and not found.low <= 0 <= found.high
+    return found.verdict == "no difference shown" and misses
 
 
-def _together(
-    word: VerdictWord, members: Sequence[tuple[Contrast, Verdict]], total: int, metric: Metric, at: At
-) -> Verdict:
+def _together(word: VerdictWord, members: Sequence[tuple[Contrast, Verdict]], scene: Scene, *, hidden: bool) -> Verdict:
     if len(members) == 1:
         return members[0][1]
     contrasts = sorted(
         (contrast for contrast, _ in members), key=lambda contrast: -abs(contrast.difference.mean or 0.0)
     )
     largest = contrasts[0]
-    names = (largest.side.subject, largest.baseline.subject)
-    sentence = {
-        "better": _shown,
-        "worse": _shown,
-        "no difference shown": _not_shown,
-        "too few seeds": _too_few,
-    }[word](contrasts, names, total, metric, at)
+    say = _hidden if hidden else SAY[word]
     left_out = any(side.group.diverged for contrast in contrasts for side in (contrast.side, contrast.baseline))
     return Verdict(
         verdict=word,
-        sentence=sentence + (" Diverged runs are in none of these differences." if left_out else ""),
+        sentence=say(contrasts, (largest.side.subject, largest.baseline.subject), scene)
+        + (" Diverged runs are in none of these differences." if left_out else ""),
         key=largest.difference.key,
         variant=largest.difference.variant,
         stratum=largest.difference.stratum,
@@ -73,40 +79,63 @@ def _together(
     )
 
 
-def _shown(contrasts: Sequence[Contrast], names: tuple[str, str], total: int, metric: Metric, at: At) -> str:
+def _shown(contrasts: Sequence[Contrast], names: tuple[str, str], scene: Scene) -> str:
     side = "above" if (contrasts[0].difference.mean or 0.0) > 0 else "below"
-    gaps = [
-        f"{_gap(contrast, metric, first=not at_)} {_where(contrast)}" for at_, contrast in enumerate(contrasts[:SHOWN])
-    ]
-    more = f", and at {len(contrasts) - SHOWN} more" if len(contrasts) > SHOWN else ""
-    where = _settings(contrasts, total)
-    return f"{names[0]} {ends_words(at)} {side} {names[1]} {where}: by {', '.join(gaps)}{more}."
+    where = _settings(contrasts, scene.total)
+    return f"{names[0]} {ends_words(scene.at)} {side} {names[1]} {where}: by {_listed(contrasts, _gap, scene.metric)}."
 
 
-def _not_shown(contrasts: Sequence[Contrast], names: tuple[str, str], total: int, metric: Metric, at: At) -> str:
-    del at
-    found = contrasts[0].difference
-    places = decimals_for(found.half_width, found.mean)
-    unit = f" {metric.difference_unit}" if metric.difference_unit else ""
-    largest = f"{signed(found.mean, places)}{unit} {bounds(found.low, found.high, places)} {_where(contrasts[0])}"
-    where = _settings(contrasts, total).replace("at every", "at any").replace("at both", "at either of the")
+def _hidden(contrasts: Sequence[Contrast], names: tuple[str, str], scene: Scene) -> str:
+    where = _settings(contrasts, scene.total)
+    gaps = _listed(contrasts, _signed_gap, scene.metric)
+    return (
+        f"{names[0]} minus {names[1]} misses zero {where}, {gaps}; "
+        f"among {scene.tested} comparisons (Holm) these show no difference."
+    )
+
+
+def _not_shown(contrasts: Sequence[Contrast], names: tuple[str, str], scene: Scene) -> str:
+    where = _settings(contrasts, scene.total).replace("at every", "at any").replace("at both", "at either of the")
+    largest = _listed(contrasts[:1], _signed_gap, scene.metric)
     return f"{names[0]} is not told apart from {names[1]} {where}; the largest difference is {largest}."
 
 
-def _too_few(contrasts: Sequence[Contrast], names: tuple[str, str], total: int, metric: Metric, at: At) -> str:
-    del metric, at
-    where = _settings(contrasts, total)
-    return f"{names[0]} and {names[1]} share fewer than 3 finished seeds {where}: no verdict there yet."
+def _too_few(contrasts: Sequence[Contrast], names: tuple[str, str], scene: Scene) -> str:
+    where = _settings(contrasts, scene.total)
+    return f"{names[0]} and {names[1]} share fewer than {MIN_SEEDS} finished seeds {where}: no verdict there yet."
 
 
-def _gap(contrast: Contrast, metric: Metric, *, first: bool) -> str:
-    """The size of a difference with its interval; the unit is said once."""
+Say = Callable[[Sequence[Contrast], tuple[str, str], Scene], str]
+SAY: dict[VerdictWord, Say] = {
+    "better": _shown,
+    "worse": _shown,
+    "no difference shown": _not_shown,
+    "too few seeds": _too_few,
+}
+
+
+def _listed(contrasts: Sequence[Contrast], gap: Callable[[Contrast, str], str], metric: Metric) -> str:
+    """The first differences with their intervals and settings; the unit is said once, the rest is counted."""
+    unit = f" {metric.difference_unit}" if metric.difference_unit else ""
+    gaps = [
+        f"{gap(contrast, '' if place else unit)} {_where(contrast)}" for place, contrast in enumerate(contrasts[:SHOWN])
+    ]
+    more = f", and at {len(contrasts) - SHOWN} more" if len(contrasts) > SHOWN else ""
+    return ", ".join(gaps) + more
+
+
+def _signed_gap(contrast: Contrast, unit: str) -> str:
     found = contrast.difference
-    mean = found.mean or 0.0
-    low, high = (found.low, found.high) if mean > 0 else (-(found.high or 0.0), -(found.low or 0.0))
-    places = decimals_for(found.half_width, mean)
-    unit = f" {metric.difference_unit}" if first and metric.difference_unit else ""
-    return f"{number(abs(mean), places)}{unit} {bounds(low, high, places)}"
+    places = decimals_for(found.half_width, found.mean)
+    return f"{signed(found.mean, places)}{unit} {bounds(found.low, found.high, places)}"
+
+
+def _gap(contrast: Contrast, unit: str) -> str:
+    """The size of a difference with its interval, both without their sign."""
+    found = contrast.difference
+    low, high = sorted((abs(found.low or 0.0), abs(found.high or 0.0)))
+    places = decimals_for(found.half_width, found.mean)
+    return f"{number(abs(found.mean or 0.0), places)}{unit} {bounds(low, high, places)}"
 
 
 def _axis(contrasts: Sequence[Contrast]) -> str | None:

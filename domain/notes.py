@@ -16,7 +16,7 @@ def notes_on_groups(sides: Sequence[Side]) -> list[Note]:
     lost = sum(side.group.failed + side.group.cancelled for side in sides)
     if lost:
         where = ", ".join(side.group.label for side in sides if side.group.failed + side.group.cancelled)
-        sentence = f"{_runs(lost)} failed or cancelled, and in no mean: {where}."
+        sentence = f"{lost} failed or cancelled {'run is' if lost == 1 else 'runs are'} in no mean: {where}."
         notes.append(Note(kind="failed", sentence=sentence, key={}))
     waiting = sum(side.group.running + side.group.paused + side.group.queued for side in sides)
     if waiting:

@@ -57,7 +57,16 @@ def test_too_few_seeds_are_counted_over_settings() -> None:
     ]
 
 
-def test_a_difference_that_only_correction_hides_keeps_its_own_sentence() -> None:
+def test_differences_that_only_correction_hides_are_told_as_such() -> None:
+    comparison = compared(runs_over({2: 0.19, 4: 0.20, 8: 0.01, 16: 0.02, 32: -0.01}, kind="rms_norm"))
+    assert said(comparison)[0] == (
+        "rms_norm minus layer_norm misses zero at 2 of 5 batch sizes, +0.20 points [0.02, 0.38] at 4, "
+        "+0.19 [0.01, 0.37] at 2; among 5 comparisons (Holm) these show no difference."
+    )
+    assert {headline.verdict for headline in comparison.headlines} == {"no difference shown"}
+
+
+def test_one_difference_that_only_correction_hides_keeps_its_own_sentence() -> None:
     gaps = {2: 0.03, 4: 0.02, 8: 0.19, 16: 0.01}
     comparison = compared(runs_over(gaps, kind="rms_norm"))
     hidden = [text for text in said(comparison) if "shows no difference (Holm" in text]
