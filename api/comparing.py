@@ -45,7 +45,11 @@ class Question:
             Query(max_length=2000, description="As in `normalization.kind=layer_norm`; several with commas."),
         ] = None,
         threshold: Annotated[
-            float | None, Query(allow_inf_nan=False, description="Also: steps and seconds until the metric is there.")
+            float | None,
+            Query(
+                allow_inf_nan=False,
+                description="Also: steps and seconds until the metric is there, in its unit (percent, no shares).",
+            ),
         ] = None,
     ) -> None:
         self.study = study
@@ -63,19 +67,21 @@ class Question:
         study = studies.get(c, self.study) if self.study else None
         job_ids = [jobs.get(c, job_id).id for job_id in self.jobs[:MOST_JOBS]]
         metric = self._metric(study, catalog)
+        described = describe_metric(metric.name, catalog)
+        threshold = None if self.threshold is None else self.threshold / described.scale
         found = results(
             c,
             metric,
             study_id=study.id if study else None,
             job_ids=job_ids,
-            lower_is_better=describe_metric(metric.name, catalog).lower_is_better,
-            threshold=self.threshold,
+            lower_is_better=described.lower_is_better,
+            threshold=threshold,
         )
         group_by = self.group_by or (study.axes if study else [])
         baseline = self._baseline(study, group_by)
         with of_parameters():
             made = compare(
-                found, group_by=group_by, metric=metric, baseline=baseline, catalog=catalog, threshold=self.threshold
+                found, group_by=group_by, metric=metric, baseline=baseline, catalog=catalog, threshold=threshold
             )
         if self.baseline and made.groups and not any(group.is_baseline for group in made.groups):
             raise BadParameter("baseline", f"none of the groups has {self.baseline}")
