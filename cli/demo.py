@@ -38,6 +38,8 @@ def demo(
     """Start the stack, train the demo study (about two minutes), print what it shows, and stop the stack."""
     given: dict[str, Any] = {} if port is None else {"port": port}
     settings = Settings(**given)
+    if settings.threads == 0:  # for networks this small, dividing a step among threads costs more than it saves
+        settings = settings.model_copy(update={"threads": 1})
     document = read_document(str(file))
     with running_stack(settings) as client:
         console.print(f"[bold]{document.get('question', '')}[/bold]")

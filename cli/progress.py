@@ -87,15 +87,17 @@ def read_patiently(client: Client, place: Place) -> Followed:
 
 
 def read(client: Client, place: Place) -> Followed:
-    """The thing and its runs now."""
-    record = client.get(place.path)
+    """The thing and its runs now. The runs are read first, so that the record is never older than they are."""
     if place.kind == "run":
+        record = client.get(place.path)
         return Followed(record, [record])
     if place.kind == "study":
-        return Followed(record, client.get(f"{place.path}/runs")["data"])
-    runs = list(client.pages("/v1/runs", job=place.id))
-    replaced = {run["retry_of"] for run in runs if run["retry_of"]}
-    return Followed(record, [run for run in runs if run["id"] not in replaced])
+        runs = client.get(f"{place.path}/runs")["data"]
+    else:
+        every = list(client.pages("/v1/runs", job=place.id))
+        replaced = {run["retry_of"] for run in every if run["retry_of"]}
+        runs = [run for run in every if run["id"] not in replaced]
+    return Followed(client.get(place.path), runs)
 
 
 class Alarm:

@@ -57,7 +57,9 @@ def plan_stack(settings: Settings, *, workers: int) -> Stack:
         programs.append(_module(name, "worker.main", told, logs, grace=WORKER_GRACE))
     stack = Stack(settings, broker, ())
     api = _module("api", "api.main", environment, logs)
-    ready = Program(api.name, api.command, api.environment, api.log, api.grace, lambda: _answers(f"{stack.url}/readyz"))
+    ready = Program(
+        api.name, api.command, api.environment, api.log, api.grace, lambda: _answers(f"{stack.url}/healthz")
+    )
     return Stack(settings, broker, (*programs, ready))
 
 

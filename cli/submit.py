@@ -57,11 +57,8 @@ def _show_submitted(client: Client, answer: Record, *, study: bool) -> None:
 
 def _show_expansion(answer: Record) -> None:
     """What a dry run answers: the jobs in their order, how many runs, and how long such runs took before."""
-    rows = [
-        (place, job["label"], len(job["seeds"]), "–" if job["parameters"] is None else f"{job['parameters']:,}")
-        for place, job in enumerate(answer["jobs"], 1)
-    ]
-    console.print(table(None, ("#", "job", "runs", "parameters"), rows, right=("#", "runs", "parameters")))
+    rows = [(place, job["label"], len(job["seeds"])) for place, job in enumerate(answer["jobs"], 1)]
+    console.print(table(None, ("#", "job", "runs"), rows, right=("#", "runs")))
     console.print(f"{len(rows)} jobs, {answer['runs']} runs; nothing was stored.{_expected(answer)}")
     _show_warnings(answer)
 

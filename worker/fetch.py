@@ -2,29 +2,37 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from domain.job import Choice
 from domain.settings import Settings
-from worker.menus import make_dataset, variants
+from lncore.menu import names
 from worker.sources import DatasetUnavailableError, Sources
 
 
 def main() -> int:
-    names = sys.argv[1:]
-    if not names:
-        sys.stdout.write(json.dumps([describe(name) for name in variants("datasets")]) + "\n")
+    wanted, there_are = sys.argv[1:], names(Path(__file__).parent / "datasets")
+    if not wanted:
+        sys.stdout.write(json.dumps([describe(name) for name in there_are]) + "\n")
         return 0
-    unknown = [name for name in names if name not in variants("datasets")]
+    unknown = [name for name in wanted if name not in there_are]
     if unknown:
-        sys.stderr.write(f"There is no dataset {unknown[0]!r}; there are {', '.join(variants('datasets'))}.\n")
+        sys.stderr.write(f"There is no dataset {unknown[0]!r}; there are {', '.join(there_are)}.\n")
         return 3
-    return max(fetch(name) for name in names)
+    return max(fetch(name) for name in wanted)
+
+
+def dataset_named(name: str) -> Any:
+    """The dataset with its default options."""
+    from worker.menus import make_dataset  # noqa: PLC0415 - loads torch, which a wrong name need not wait for
+
+    return make_dataset(Choice(kind=name))
 
 
 def describe(name: str) -> dict[str, Any]:
     """What the dataset is, and whether a run could load it now without the network."""
-    dataset = make_dataset(Choice(kind=name))
+    dataset = dataset_named(name)
     try:
         dataset.load(Sources(Settings().datasets_dir, addresses=()))
         here = True
@@ -38,7 +46,7 @@ def describe(name: str) -> dict[str, Any]:
 def fetch(name: str) -> int:
     """Get the dataset from its first source that answers, saying each step; the exit status."""
     try:
-        make_dataset(Choice(kind=name)).load(Sources(Settings().datasets_dir, announce=print))
+        dataset_named(name).load(Sources(Settings().datasets_dir, announce=print))
     except DatasetUnavailableError as error:
         sys.stderr.write(f"{error}\n")
         return 1
