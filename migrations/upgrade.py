@@ -9,7 +9,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from domain.database import Database
 from domain.errors import DatabaseTooNew
@@ -53,6 +54,9 @@ def upgrade(database: Database, *, to: str = REVISION) -> Path | None:
         copy = _copy(database, found) if found and database.on_sqlite else None
         config = alembic_config()
         with database.writer.connect() as connection:
+            if not database.on_sqlite:
+                # Rewriting a large table may take longer than any request is allowed to.
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
             config.attributes["connection"] = connection
             command.upgrade(config, to)
             connection.commit()
@@ -63,15 +67,16 @@ def upgrade(database: Database, *, to: str = REVISION) -> Path | None:
 @contextmanager
 def _alone(database: Database) -> Iterator[None]:
     """Hold the one lock of migrations; a second process waits and then finds nothing left to do."""
-    if not database.on_sqlite:
-        with database.reader.connect() as c:
-            c.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    if database.on_sqlite:
+        path = Path(str(database.url.database) + ".migrating")
+        with path.open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-            c.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
         return
-    path = Path(str(database.url.database) + ".migrating")
-    with path.open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # A connection of its own, closed afterwards: the lock goes with it, whatever happens.
+    engine = create_engine(database.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as c:
+        c.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         yield
 
 
@@ -79,9 +84,10 @@ def _copy(database: Database, revision: str) -> Path:
     """A whole and consistent copy of the SQLite file, beside it."""
     source = Path(str(database.url.database))
     copy = source.with_name(f"{source.name}.before-{revision}")
-    copy.unlink(missing_ok=True)
+    unfinished = copy.with_suffix(f"{copy.suffix}.unfinished")
+    unfinished.unlink(missing_ok=True)
     with database.writer.connect() as c:
         driver = c.connection.driver_connection
         if driver is not None:
-            driver.execute("VACUUM INTO ?", (str(copy),))
-    return copy
+            driver.execute("VACUUM INTO ?", (str(unfinished),))
+    return unfinished.replace(copy)
