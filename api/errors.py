@@ -33,6 +33,8 @@ from domain import errors as domain
 from domain.errors import FieldError
 
 PROBLEM_JSON = "application/problem+json"
+DATABASE_AWAY = (PoolTimeout, OperationalError)
+"""What SQLAlchemy raises while the database restarts, or has no connection free."""
 
 
 class Problem(BaseModel):
@@ -201,7 +203,7 @@ def problem(scope: Scope, error: Exception) -> JSONResponse:
             headers = {"WWW-Authenticate": 'Bearer realm="normlab"'} if kind.status == HTTPStatus.UNAUTHORIZED else {}
             errors = error.errors if isinstance(error, domain.InvalidSpec) else []
             return _document(scope, kind, _sentence(errors) if errors else str(error), errors, headers)
-    if isinstance(error, PoolTimeout | OperationalError):
+    if isinstance(error, DATABASE_AWAY):
         return problem(scope, Busy("The database does not answer just now; ask again."))
     return problem(scope, Broken())
 
@@ -271,7 +273,7 @@ def _framework(request: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer every error of routes and framework with a problem document."""
-    for kind in (Refusal, domain.NormLabError, PoolTimeout, OperationalError):
+    for kind in (Refusal, domain.NormLabError, *DATABASE_AWAY):
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)

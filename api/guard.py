@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from api.errors import BadParameter, Broken, Refusal, WrongHost, answer
+from api.errors import DATABASE_AWAY, BadParameter, Broken, Refusal, WrongHost, answer
 
 log = logging.getLogger("normlab.api")
 
@@ -56,8 +56,10 @@ class Guard:
 
         try:
             await self._answer(scope, receive, dressed)
-        except Refusal as refusal:
-            await answer(refusal, scope, receive, dressed)
+        except (Refusal, *DATABASE_AWAY) as error:
+            if started:
+                raise
+            await answer(error, scope, receive, dressed)
         except Exception:
             # Here and not in the framework, so that the answer carries the headers and the id of its log entry.
             log.exception("%s %s (%s) ended in a mistake of ours", scope["method"], scope["path"], request_id)
