@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.catalog import Variant
+from domain.catalog import Catalog, Variant
 from domain.errors import FieldError
 
-__all__ = ["MAX_ACTIVATIONS", "MAX_PARAMETERS", "Size", "estimate_size", "oversize", "widths"]
+__all__ = ["MAX_ACTIVATIONS", "MAX_PARAMETERS", "Size", "estimate_size", "oversize", "size_of", "widths"]
 
 MAX_PARAMETERS = 500_000_000
 """Weights, gradients and two Adam moments in float32 are 8 GB."""
@@ -37,6 +37,12 @@ def widths(choice: Mapping[str, Any], architecture: Variant) -> Iterator[tuple[l
             yield [option], value
         elif isinstance(value, (list, tuple)):
             yield from (([option, position], width) for position, width in enumerate(value))
+
+
+def size_of(spec: Mapping[str, Any], catalog: Catalog) -> Size:
+    """The size of the model of a resolved spec, with what the catalog says of its parts."""
+    dataset = catalog.variant("datasets", spec["dataset"]["kind"])
+    return estimate_size(spec, dataset, catalog.variant("architectures", spec["architecture"]["kind"]))
 
 
 def estimate_size(spec: Mapping[str, Any], dataset: Variant, architecture: Variant) -> Size:

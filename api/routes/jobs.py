@@ -19,6 +19,7 @@ from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
 from domain.catalog import Catalog
 from domain.job import Job, JobRequest, JobSubmission, Line, Tags, parse_job, spec_hash
 from domain.run import Action
+from domain.size import Size, size_of
 from domain.store import jobs, runs
 from domain.training import Strict
 
@@ -51,6 +52,9 @@ class PlannedJob(BaseModel):
     spec: dict[str, Any] = Field(description="Resolved: every default filled in.")
     spec_hash: str
     seeds: list[int]
+    size: Size = Field(
+        description="Numbers the model holds and one step keeps; estimated without building it."
+    )
 
 
 class Plan(BaseModel):
@@ -112,8 +116,14 @@ def _plan(c: Connection, submission: JobSubmission, catalog: Catalog) -> Plan:
     spec = submission.spec
     expected = estimate(c, [(spec, len(submission.seeds))], catalog)
     label = jobs.label_of(spec)
+    resolved = spec.resolved()
     planned = PlannedJob(
-        label=label, key={}, spec=spec.resolved(), spec_hash=spec_hash(spec), seeds=list(submission.seeds)
+        label=label,
+        key={},
+        spec=resolved,
+        spec_hash=spec_hash(spec),
+        seeds=list(submission.seeds),
+        size=size_of(resolved, catalog),
     )
     said = warnings(c, queue=submission.queue, seeds=submission.seeds)
     return Plan(jobs=[planned], runs=len(submission.seeds), seconds=expected.seconds, estimate=expected, warnings=said)

@@ -21,6 +21,7 @@ from domain.job import Job
 from domain.metric import MetricChoice, describe_metric
 from domain.results import RunResult
 from domain.run import Action, Run
+from domain.size import size_of
 from domain.store import jobs, runs, studies
 from domain.store.results import results
 from domain.study import Cell, Study, StudyRequest, StudySpec, parse_study
@@ -95,7 +96,14 @@ def _plan(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalog) -
     seeds = list(spec.seeds)
     expected = _estimate(c, spec, cells, catalog)
     planned = [
-        PlannedJob(label=cell.label, key=cell.key, spec=cell.spec.resolved(), spec_hash=cell.spec_hash, seeds=seeds)
+        PlannedJob(
+            label=cell.label,
+            key=cell.key,
+            spec=(resolved := cell.spec.resolved()),
+            spec_hash=cell.spec_hash,
+            seeds=seeds,
+            size=size_of(resolved, catalog),
+        )
         for cell in cells
     ]
     said = warnings(c, queue=spec.queue, seeds=spec.seeds)
