@@ -1,0 +1,63 @@
+"""Recurrent batch normalization keeps statistics of its own for every time step."""
+
+import pytest
+import torch
+
+from lncore.recurrent import GRU, LSTM, RecurrentBatchNorm, recurrent_batch_norm
+
+
+def test_each_step_is_normalized_by_its_own_batch_in_training() -> None:
+    norm = RecurrentBatchNorm(4, max_steps=3)
+    for step in range(3):
+        x = torch.randn(50, 4) * (step + 1) + 10 * step
+        y = norm(x, step, None)
+        torch.testing.assert_close(y.mean(0), torch.zeros(4), atol=1e-6, rtol=0)
+        torch.testing.assert_close(y.std(0, correction=0), torch.full((4,), 0.1), atol=1e-4, rtol=0)
+    assert norm.running_mean.mean(1).tolist() == pytest.approx([0, 10, 20], abs=1)
+
+
+def test_evaluation_uses_the_running_statistics_of_the_step_and_of_the_last_one_beyond() -> None:
+    norm = RecurrentBatchNorm(4, max_steps=2, gain_init=1.0)
+    x = torch.randn(500, 4) * 3 + 5
+    for step in range(2):
+        norm(x + step, step, None)
+    norm.eval()
+    torch.testing.assert_close(norm(x + 1, 1, None).mean(0), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(norm(x + 1, 7, None), norm(x + 1, 1, None))
+
+
+def test_padding_takes_no_part_in_the_statistics() -> None:
+    norm = RecurrentBatchNorm(4, max_steps=1)
+    x, valid = torch.randn(6, 4), torch.tensor([True, True, True, False, True, False])
+    y = norm(x, 0, valid)
+    x[~valid] = 1e6
+    torch.testing.assert_close(norm(x, 0, valid)[valid], y[valid])
+    torch.testing.assert_close(norm.running_mean[0], x[valid].mean(0))
+
+
+def test_the_gain_starts_at_a_tenth_and_only_the_cell_is_shifted() -> None:
+    layer = LSTM(3, 4, **recurrent_batch_norm(max_steps=9))
+    assert layer.recurrent_norm_l0.weight.unique().tolist() == pytest.approx([0.1])
+    assert layer.recurrent_norm_l0.bias is None
+    assert layer.cell_norm_l0.bias is not None
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LSTM(3, 4, bidirectional=True, **recurrent_batch_norm(max_steps=5)),
+        GRU(3, 4, norm=lambda width: RecurrentBatchNorm(width, max_steps=5)),
+    ],
+)
+def test_a_layer_trains_with_it_and_evaluates_one_sequence(layer: torch.nn.Module) -> None:
+    x = torch.randn(7, 6, 3)
+    y, _ = layer(x, lengths=torch.tensor([7, 7, 3, 2, 1, 5]))
+    y.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in layer.parameters())
+    layer.eval()
+    assert layer(x[:, :1])[0].isfinite().all()
+
+
+def test_a_batch_of_one_cannot_be_trained_on() -> None:
+    with pytest.raises(ValueError, match="at least two sequences"):
+        RecurrentBatchNorm(4, max_steps=1)(torch.randn(1, 4), 0, None)

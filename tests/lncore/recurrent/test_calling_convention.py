@@ -1,0 +1,144 @@
+"""LSTM and GRU are called as torch.nn's, and without norms they are torch.nn's."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+
+from lncore.recurrent import GRU, LSTM
+from tests.lncore.recurrent.gradients import assert_equal, outputs_and_gradients
+
+PAIRS = [(LSTM, nn.LSTM), (GRU, nn.GRU)]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize(("ours", "torchs"), PAIRS)
+def test_without_norms_outputs_and_gradients_are_torchs(ours: type, torchs: type, fused: bool) -> None:
+    torch.manual_seed(0)
+    theirs = torchs(5, 7, 2, bidirectional=True)
+    layer = ours(5, 7, 2, bidirectional=True, norm=None, fused=fused)
+    layer.load_state_dict(theirs.state_dict())
+    states = [torch.randn(4, 3, 7) for _ in range(layer.states)]
+    x = torch.randn(11, 3, 5)
+    assert_equal(outputs_and_gradients(layer, x, states), outputs_and_gradients(theirs, x, states), 1e-5)
+
+
+@pytest.mark.parametrize(("ours", "torchs"), PAIRS)
+def test_batch_first_one_sequence_and_no_initial_state_are_as_in_torch(ours: type, torchs: type) -> None:
+    torch.manual_seed(0)
+    theirs = torchs(5, 7, batch_first=True)
+    layer = ours(5, 7, batch_first=True, norm=None)
+    layer.load_state_dict(theirs.state_dict())
+    for x in (torch.randn(3, 6, 5), torch.randn(6, 5)):
+        y, last = layer(x)
+        expected, expected_last = theirs(x)
+        torch.testing.assert_close(y, expected)
+        torch.testing.assert_close(last, expected_last)
+
+
+@pytest.mark.parametrize("sorted_by_length", [True, False])
+@pytest.mark.parametrize(("ours", "torchs"), PAIRS)
+def test_packed_sequences_come_back_packed_as_torch_packs_them(
+    ours: type, torchs: type, sorted_by_length: bool
+) -> None:
+    torch.manual_seed(0)
+    theirs = torchs(5, 7, bidirectional=True)
+    layer = ours(5, 7, bidirectional=True, norm=None)
+    layer.load_state_dict(theirs.state_dict())
+    lengths = [6, 4, 1] if sorted_by_length else [1, 6, 4]
+    packed = pack_sequence([torch.randn(n, 5) for n in lengths], enforce_sorted=sorted_by_length)
+    y, last = layer(packed)
+    expected, expected_last = theirs(packed)
+    torch.testing.assert_close(y.data, expected.data)
+    torch.testing.assert_close(pad_packed_sequence(y), pad_packed_sequence(expected))
+    torch.testing.assert_close(last, expected_last)
+
+
+@pytest.mark.parametrize("layer", [LSTM(5, 7, bidirectional=True), GRU(5, 7, bidirectional=True)])
+def test_lengths_a_mask_and_single_sequences_agree(layer: Any) -> None:
+    x, lengths = torch.randn(6, 3, 5), torch.tensor([6, 2, 4])
+    y, last = layer(x, lengths=lengths)
+    mask = torch.arange(6)[:, None] < lengths
+    torch.testing.assert_close(layer(x, mask=mask), (y, last))
+    for b, n in enumerate(lengths.tolist()):
+        alone, alone_last = layer(x[:n, b])
+        torch.testing.assert_close(y[:n, b], alone)
+        assert not y[n:, b].any()
+        torch.testing.assert_close(_of_sequence(last, b), alone_last)
+
+
+@pytest.mark.parametrize("layer", [LSTM(5, 7, 2), GRU(5, 7, 2)])
+def test_the_state_carries_a_sequence_across_chunks(layer: Any) -> None:
+    x = torch.randn(9, 3, 5)
+    y, last = layer(x)
+    head, state = layer(x[:4])
+    tail, end = layer(x[4:], state)
+    torch.testing.assert_close(torch.cat((head, tail)), y)
+    torch.testing.assert_close(end, last)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_a_sequence_without_steps_returns_its_initial_state(kind: type, fused: bool) -> None:
+    layer = kind(5, 7, fused=fused)
+    states = tuple(torch.randn(1, 3, 7) for _ in range(layer.states))
+    y, last = layer(torch.randn(0, 3, 5), states if len(states) > 1 else states[0])
+    assert y.shape == (0, 3, 7)
+    torch.testing.assert_close(last, states if len(states) > 1 else states[0])
+
+
+def test_dropout_acts_between_layers_in_training_only() -> None:
+    layer = LSTM(5, 7, 2, dropout=0.9)
+    x = torch.randn(6, 3, 5)
+    assert not torch.equal(layer(x)[0], layer(x)[0])
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_half_precision_is_computed_in_float32_and_returned_in_its_type(kind: type, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    wide = kind(5, 7)
+    half = kind(5, 7).to(dtype)
+    half.load_state_dict(wide.state_dict())
+    x = torch.randn(6, 3, 5)
+    y, _ = half(x.to(dtype))
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.float(), wide(x)[0], rtol=0, atol=0.1)
+    y.float().sum().backward()
+    assert half.weight_hh_l0.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_autocast_trains(kind: type) -> None:
+    layer = kind(5, 7)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, _ = layer(torch.randn(6, 3, 5))
+        y.float().square().mean().backward()
+    assert layer.weight_hh_l0.grad.isfinite().all()
+
+
+def _of_sequence(last: Any, b: int) -> Any:
+    return tuple(state[:, b] for state in last) if isinstance(last, tuple) else last[:, b]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: LSTM(0, 7), "input_size is 0"),
+        (lambda: LSTM(5, 7, dropout=1.5), "probability"),
+        (lambda: LSTM(5, 7, normalize_cell_state="both"), '"output" or "carry"'),
+        (lambda: LSTM(5, 7, bias=False, forget_bias=1.0), "needs bias=True"),
+        (lambda: GRU(5, 7)(torch.randn(4, 3, 6)), "input size 5 got 6"),
+        (lambda: GRU(5, 7)(torch.randn(4, 3, 2, 5)), "4 axes"),
+        (lambda: GRU(5, 7)(torch.randn(4, 3, 5), torch.randn(1, 2, 7)), r"must be \(1, 3, 7\)"),
+        (lambda: GRU(5, 7)(torch.randn(4, 3, 5), lengths=torch.tensor([4, 5, 1])), "between 0 and the 4 steps"),
+        (lambda: GRU(5, 7)(torch.randn(4, 3, 5), mask=torch.ones(3, 4)), "got a mask"),
+    ],
+)
+def test_a_wrong_argument_is_told_with_what_would_be_right(call: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        call()
