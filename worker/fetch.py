@@ -3,12 +3,24 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from domain.job import Choice
 from domain.settings import Settings
 from lncore.menu import names
 from worker.sources import DatasetUnavailableError, Sources
+
+
+class FilesAreHereError(Exception):
+    """The files of a dataset were found and have the right checksums; there is no need to read on."""
+
+
+class Probe(Sources):
+    """Sources that only look."""
+
+    def read(self, *args: Any) -> NoReturn:
+        super().read(*args)
+        raise FilesAreHereError
 
 
 def main() -> int:
@@ -34,7 +46,9 @@ def describe(name: str) -> dict[str, Any]:
     """What the dataset is, and whether a run could load it now without the network."""
     dataset = dataset_named(name)
     try:
-        dataset.load(Sources(Settings().datasets_dir, addresses=()))
+        dataset.load(Probe(Settings().datasets_dir, addresses=()))
+        here = True
+    except FilesAreHereError:
         here = True
     except DatasetUnavailableError:
         here = False
