@@ -24,7 +24,8 @@ def value_words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:g}"
+        # Six figures where they say it all; two values that differ must not read alike.
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, (list, tuple)):
         return "-".join(value_words(item) for item in value)
     if isinstance(value, Mapping):
