@@ -28,7 +28,8 @@ def begin(c: Connection, *, owner: str, route: str, key: str, body_hash: str) ->
     """
     insert = (postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert)(idempotency)
     values = {"owner": owner, "route": route, "key": key, "body_hash": body_hash, "created_at": now(c)}
-    if c.execute(insert.values(**values).on_conflict_do_nothing()).rowcount:
+    first = insert.values(**values).on_conflict_do_nothing().returning(idempotency.c.key)
+    if c.execute(first).one_or_none() is not None:
         return None
     row = c.execute(select(idempotency).where(*_is(owner, route, key))).one()
     if row.body_hash != body_hash:

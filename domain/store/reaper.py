@@ -7,8 +7,9 @@ that jumps, or a machine that slept, expires nothing at once.
 import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from domain.database import Database
 from domain.errors import StaleToken
@@ -60,23 +61,29 @@ class Reaper:
         signs = [(row.id, (row.token, row.hb_seq, row.last_heartbeat_at)) for row in held]
         lost = [run_id for run_id in self.runs.silent(signs, moment) if self._take(database, run_id, tokens[run_id])]
         for worker_id in self.workers.silent([(row.id, row.hb_seq) for row in live], moment):
-            with database.write() as c:
-                workers.lose(c, worker_id, message=f"silent for {self.workers.patience:g} s")
+            self._lose_worker(database, worker_id)
         return lost
 
     def _take(self, database: Database, run_id: str, token: int) -> bool:
         message = f"No heartbeat for {self.runs.patience:g} s"
         try:
             with database.write() as c:
-                if self._beat_since(c, run_id):
+                sign = select(run.c.token, run.c.hb_seq, run.c.last_heartbeat_at).where(run.c.id == run_id)
+                if _changed(c, sign, self.runs.seen[run_id][0]):
                     return False
                 lose(c, run_id, token, message=message, backoff=self.backoff)
         except StaleToken:  # It ended while we looked.
             return False
         return True
 
-    def _beat_since(self, c: Connection, run_id: str) -> bool:
-        """Whether a heartbeat came between the look and the taking."""
-        query = select(run.c.token, run.c.hb_seq, run.c.last_heartbeat_at).where(run.c.id == run_id)
-        row = c.execute(query.with_for_update()).one()
-        return tuple(row) != self.runs.seen[run_id][0]
+    def _lose_worker(self, database: Database, worker_id: str) -> None:
+        with database.write() as c:
+            sign = select(worker.c.hb_seq).where(worker.c.id == worker_id)
+            if not _changed(c, sign, (self.workers.seen[worker_id][0],)):
+                workers.lose(c, worker_id, message=f"silent for {self.workers.patience:g} s")
+
+
+def _changed(c: Connection, sign: Select[Any], seen: Hashable) -> bool:
+    """Whether a heartbeat came between the look and the taking."""
+    row = c.execute(sign).one_or_none()
+    return row is None or tuple(row) != seen

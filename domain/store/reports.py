@@ -50,11 +50,18 @@ def report(c: Connection, run_id: str, token: int, told: Report, *, lease: float
     fresh = told.number > before.hb_seq
     beat = {"lease_until": at + timedelta(seconds=lease), "last_heartbeat_at": at, "updated_at": at}
     row = change_held(c, run_id, token, **beat, **(_news(told, before) if fresh else {}))
+    _keep_worker(c, row)
     metrics.append(c, run_id, told.points, run=row)
     logs.append(c, run_id, token, told.lines)
     if fresh:
         _tell(c, row, before, told)
     return orders(c, row)
+
+
+def _keep_worker(c: Connection, row: Row[Any]) -> None:
+    """A run's heartbeat is also a sign of life of the worker that holds it."""
+    alive = {"hb_seq": worker.c.hb_seq + 1, "last_heartbeat_at": row.last_heartbeat_at}
+    c.execute(update(worker).where(worker.c.id == row.worker).values(**alive))
 
 
 def orders(c: Connection, row: Row[Any]) -> Orders:
