@@ -93,5 +93,6 @@ def _wrong(code: str, detail: str) -> FieldError:
 
 def _sentence(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error) or "it is nested too deeply"
+    too_deep = "it is nested too deeply" if isinstance(error, RecursionError) else ""
+    problem = too_deep or getattr(error, "problem", None) or str(error)
     return f"Line {mark.line + 1}: {problem}." if mark else f"This is not YAML: {problem}."

@@ -54,6 +54,8 @@ def scale_of(differences: Iterable[tuple[float, float | None, float | None]]) ->
     most = max(0.0, *(estimate for estimate, _, _ in rows), 0.0)
     low = min([least, *(max(low, least - reach) for _, low, _ in rows if low is not None)])
     high = max([most, *(min(high, most + reach) for _, _, high in rows if high is not None)])
+    if low == high:
+        return Scale(-1.0, 1.0)
     room = 0.08 * (high - low)
     return Scale(low - room, high + room)
 

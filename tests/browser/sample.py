@@ -76,11 +76,18 @@ CONV: dict[str, Any] = {
 }
 
 
-class Sample:
-    """Writes an installation's history. The same seed writes the same numbers."""
+def smaller(raw: dict[str, Any]) -> dict[str, Any]:
+    """Two values of every axis but the normalizations, and three seeds at most."""
+    two = {path: values if path == "normalization" else [values[1], values[-1]] for path, values in raw["vary"].items()}
+    return {**raw, "vary": two, "seeds": min(3, raw["seeds"])}
 
-    def __init__(self, database: Database) -> None:
+
+class Sample:
+    """Writes an installation's history; a small one in a few seconds, for tests. The same seed, the same numbers."""
+
+    def __init__(self, database: Database, *, small: bool = False) -> None:
         self.database = database
+        self.small = small
         self.random = random.Random(7)
         self.catalog = load_catalog()
 
@@ -91,8 +98,8 @@ class Sample:
             other = self._worker(c, "cpu-1", "8 cores", 0.9e9)
             self._worker(c, "cpu-2", "4 cores", 0.4e9)
         ids = {}
-        for name, raw, keep in (("conv", CONV, 0), ("rates", RATES, 0), ("study", SMALL_BATCH, 12)):
-            study, cells = parse_study(raw, self.catalog)
+        for name, raw, keep in (("conv", CONV, 0), ("rates", RATES, 0), ("study", SMALL_BATCH, 5)):
+            study, cells = parse_study(smaller(raw) if self.small else raw, self.catalog)
             with self.database.write() as c:
                 ids[name] = studies.submit(c, study, cells, owner="owner").id
             self._run_all(cpu, leave=keep)
@@ -124,18 +131,18 @@ class Sample:
         kind, batch = claim.spec["normalization"]["kind"], claim.spec["training"]["batch_size"]
         rate = claim.spec["training"]["optimizer"]["lr"]
         lost = kind == "none" and (
-            (batch == 2 and claim.run.seed < 2) or (batch == 4 and claim.run.seed == 3) or rate >= 1
+            (batch == 2 and claim.run.seed < 2) or (batch == 4 and claim.run.seed == 1) or rate >= 1
         )
         with self.database.write() as c:
-            if kind == "group_norm" and batch == 512 and claim.run.seed == 4:
+            if kind == "group_norm" and batch == 512 and claim.run.seed == 2:
                 message = "Wants 84.0 of 80.0 GB: a smaller batch or a narrower network fits."
                 runs.finish(c, claim.run.id, claim.token, Ending.failed(Responsible.SPEC, Reason.OOM_GPU, message))
                 return
             told = self._report(claim, number=1, until=0.35 if lost else 1.0, diverges=lost)
             runs.report(c, claim.run.id, claim.token, told)
             outcome = Outcome.DIVERGED if lost else Outcome.COMPLETED
-            message = f"The loss was NaN at step {told.step}." if lost else None
-            runs.finish(c, claim.run.id, claim.token, Ending.succeeded(outcome, message))
+            said = f"The loss was NaN at step {told.step}." if lost else None
+            runs.finish(c, claim.run.id, claim.token, Ending.succeeded(outcome, said))
 
     def _report(self, claim: Claim, *, number: int, until: float, begin: float = 0.0, diverges: bool = False) -> Report:
         """A heartbeat with every point from a share `begin` of the budget to a share `until`."""
@@ -143,7 +150,10 @@ class Sample:
         total = self._total(claim)
         final = self._final(claim)
         evaluations = [round(total * share / 40) for share in range(1, 41) if begin * 40 < share <= until * 40]
-        losses = [round(total * share / 200) for share in range(1, 201) if begin * 200 < share <= until * 200]
+        count = 90 if self.small else 200
+        losses = [
+            round(total * share / count) for share in range(1, count + 1) if begin * count < share <= until * count
+        ]
         error = [self._point(step, batch, kind, self._error(step / total, final)) for step in evaluations]
         loss = [self._point(step, batch, kind, self._loss(step / total, final)) for step in losses]
         if diverges and loss:

@@ -129,7 +129,7 @@ def _left(curve: Curve) -> Trace:
 
 def _lost_notes(drawn: Sequence[Curve]) -> list[dict[str, object]]:
     """Beside the first arrow of a variant, how many of its seeds left; one under another where there are several."""
-    notes = []
+    notes: list[dict[str, object]] = []
     for curve in drawn:
         left = [seed.left_at for seed in curve.seeds if seed.left_at is not None]
         if left:

@@ -13,7 +13,7 @@ from api.dashboard.matrix import column_heads, slots_of
 from api.dashboard.palette import Slot, assign_slots
 from domain.catalog import load_catalog
 from domain.curves import curve_bands
-from domain.errors import FieldError, InvalidSpec
+from domain.errors import FieldError, InvalidSpec, NotFound
 from domain.findings import Comparison
 from domain.metric import Metric, describe_metric
 from domain.results import RunResult
@@ -27,16 +27,33 @@ POINTS = 300
 
 
 def study_curves(c: Connection, params: Params) -> Figure:
-    """Learning curves of one stratum of a study. Parameters: study, stratum, show, from, to."""
+    """Learning curves of one stratum of a study. Parameters: study, stratum, show, name, from, to.
+
+    With `name` one variant beside the baseline; without, all that have a slot: a ninth line nobody can tell apart.
+    """
     study = studies.get(c, _wanted(params, "study"))
     evidence = evidence_of(c, study, load_catalog())
     described = describe_metric(evidence.comparison.metric, load_catalog())
     slots = slots_of(evidence)
     stratum = params.get("stratum", "")
-    groups = [group for group in evidence.comparison.groups if group.stratum == stratum]
-    results = {group.variant: evidence.behind(group) for group in groups}
+    groups = {group.variant: group for group in evidence.comparison.groups if group.stratum == stratum}
+    shown = beside_baseline(evidence, params["name"]) if params.get("name") else with_slots(slots)
+    results = {variant: evidence.behind(groups[variant]) for variant in shown if variant in groups}
     drawn = _curves_of(c, results, slots, described, params)
     return curves.curves(drawn, x_title="step", y_title=_title(described), show=_show(params))
+
+
+def with_slots(slots: Mapping[str, Slot]) -> list[str]:
+    """The variants that can be told apart in one panel."""
+    return [variant for variant, slot in slots.items() if slot.number]
+
+
+def beside_baseline(evidence: Evidence, variant: str) -> list[str]:
+    """The variants of a small panel: the baselines, and the one it is about. Raises NotFound."""
+    if variant not in evidence.variants:
+        raise NotFound("variant", variant)
+    baselines = {group.variant for group in evidence.comparison.groups if group.is_baseline}
+    return [each for each in evidence.variants if each in baselines or each == variant]
 
 
 def job_curves(c: Connection, params: Params) -> Figure:
@@ -116,7 +133,8 @@ def axis_effect(c: Connection, params: Params) -> Figure:
     for group in sorted(comparison.groups, key=lambda group: position[group.stratum]):
         if group.mean is not None:
             points[group.variant].append(effect.Point(position[group.stratum], group.n, group.mean, group.half_width))
-    variants = [effect.Variant(name, slot, points[name]) for name, slot in slots_of(evidence).items()]
+    slots = slots_of(evidence)
+    variants = [effect.Variant(name, slots[name], points[name]) for name in with_slots(slots)]
     return effect.effect(variants, places=heads, x_title=title or "setting", y_title=_title(described))
 
 

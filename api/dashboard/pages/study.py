@@ -194,10 +194,19 @@ def _curves(study: Study, comparison: Comparison, matrix: Matrix, chosen: Choice
     shown = [chosen.at] if chosen.at in strata else ends
     query = {"study": study.id, "show": chosen.show}
     tabs = [(head, chosen.address(study, at=name), chosen.at == name) for head, name in _named(matrix, strata)]
+    extra = [row.name for row in matrix.rows if not row.slot.number]
     first_and_last = ("first and last", chosen.address(study, at=None), chosen.at not in strata)
     return {
         "panels": [
             {"title": name, "url": f"/v1/figures/curves?{urlencode({**query, 'stratum': name})}"} for name in shown
+        ],
+        "small_panels": [
+            {
+                "title": ", ".join(part for part in (variant, name) if part),
+                "url": f"/v1/figures/curves?{urlencode({**query, 'stratum': name, 'name': variant})}",
+            }
+            for variant in extra
+            for name in shown
         ],
         "panel_tabs": [first_and_last, *tabs] if len(strata) > PANELS else [],
         "show_tabs": [
@@ -264,6 +273,7 @@ def _cost_facts(comparison: Comparison, stratum: str, points: Sequence[cost_figu
 def _table(study: Study, comparison: Comparison, table: ComparisonTable) -> dict[str, Any]:
     address = f"/v1/comparisons?{urlencode({'study': study.id})}"
     unit = f", {comparison.unit}" if comparison.unit else ""
+    grouped = ", ".join(map(field_words, _variant_first(comparison.group_by))) or "nothing"
     within = " of the same setting" if len(table.strata) > 1 else ""
     return {
         "downloads": [
@@ -271,7 +281,7 @@ def _table(study: Study, comparison: Comparison, table: ComparisonTable) -> dict
             for words, form in (("CSV", "csv"), ("Markdown", "markdown"), ("LaTeX", "latex"))
         ],
         "metric_head": f"{comparison.metric_label}{unit}",
-        "table_caption": f"Grouped by {', '.join(map(field_words, _variant_first(comparison.group_by))) or 'nothing'}. The difference "
+        "table_caption": f"Grouped by {grouped}. The difference "
         f"is from {baseline_words(comparison)}{within}; p-values are corrected after Holm.",
     }
 

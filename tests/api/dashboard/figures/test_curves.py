@@ -1,0 +1,94 @@
+"""Learning curves: bands, single seeds, extremes, arrows for what diverged, labels that can be read."""
+
+from typing import Any
+
+import pytest
+
+from api.dashboard.figures.curves import Curve, SeedCurve, curves
+from api.dashboard.palette import assign_slots
+from domain.curves import curve_bands
+from tests.api.dashboard.figures.valid import apart, assert_valid, texts, with_role
+
+STEPS = list(range(100, 1001, 100))
+SLOTS = assign_slots(["layer_norm", "batch_norm", "none"])
+
+
+def curve(name: str, level: float, seeds: int, *, left_at: float | None = None) -> Curve:
+    """A falling curve; with `left_at` one more seed, which diverged there."""
+    made = [SeedCurve(seed, STEPS, [level + 900 / x + 0.1 * seed for x in STEPS]) for seed in range(seeds)]
+    over = curve_bands({seed.seed: list(zip(seed.x, seed.y, strict=True)) for seed in made})
+    if left_at is not None:
+        made.append(SeedCurve(seeds, STEPS[:3], [level] * 3, left_at))
+    return Curve(name, SLOTS[name], seeds, over, made)
+
+
+def drawn(*given: Curve, show: Any = "mean") -> dict[str, Any]:
+    figure = curves(given, x_title="step", y_title="test error, %", show=show)
+    assert_valid(figure)
+    return figure
+
+
+def test_a_mean_has_a_band_and_the_bands_lie_under_all_lines() -> None:
+    figure = drawn(curve("layer_norm", 10, 3), curve("batch_norm", 12, 5))
+    roles = [trace["meta"]["role"] for trace in figure["data"]]
+    assert roles == ["band", "band", "mean", "mean"]
+    assert figure["data"][-1]["meta"]["variant"] == "layer_norm"
+    assert figure["data"][-1]["customdata"][0].endswith("(n = 3)")
+
+
+def test_the_band_is_students_interval() -> None:
+    figure = drawn(curve("layer_norm", 10, 3))
+    high = with_role(figure, "band")[0]["y"][len(STEPS) - 1]
+    mean = with_role(figure, "mean")[0]["y"][-1]
+    # Three seeds 0.1 apart: sd 0.1, so 4.303 × 0.1 / √3.
+    assert high - mean == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)
+
+
+def test_one_seed_has_no_band_and_says_so() -> None:
+    figure = drawn(curve("layer_norm", 10, 1))
+    assert not with_role(figure, "band")
+    assert "n = 1: no interval" in figure["data"][0]["hovertemplate"]
+    assert texts(figure, "label")[0].endswith("layer_norm, n = 1")
+
+
+def test_single_seeds_are_thin_lines_under_their_mean() -> None:
+    figure = drawn(curve("layer_norm", 10, 3), show="seeds")
+    assert [trace["meta"]["seed"] for trace in with_role(figure, "seed")] == [0, 1, 2]
+    assert all(trace["line"]["width"] == 1 for trace in with_role(figure, "seed"))
+    assert not with_role(figure, "band")
+
+
+def test_minimum_to_maximum_is_narrower_than_the_interval_of_three_seeds() -> None:
+    spans = {}
+    for show in ("mean", "range"):
+        y = with_role(drawn(curve("layer_norm", 10, 3), show=show), "band")[0]["y"]
+        spans[show] = y[len(STEPS) - 1] - y[len(STEPS)]
+    assert spans["range"] == pytest.approx(0.2)
+    assert spans["mean"] > spans["range"]
+
+
+def test_a_diverged_seed_is_an_arrow_at_the_upper_edge_and_in_no_mean() -> None:
+    figure = drawn(curve("layer_norm", 10, 3), curve("none", 13, 2, left_at=350))
+    arrows = with_role(figure, "diverged")[0]
+    assert arrows["x"] == [350]
+    assert arrows["yaxis"] == "y2"
+    assert figure["layout"]["yaxis2"]["range"] == [0, 1]
+    assert texts(figure, "note") == ["1 of 3 seeds of <i>none</i> diverged"]
+    assert "(n = 2)" in with_role(figure, "mean")[0]["customdata"][0]
+
+
+def test_labels_of_lines_that_end_together_are_kept_apart() -> None:
+    figure = drawn(curve("layer_norm", 10, 3), curve("batch_norm", 10.01, 3), curve("none", 10.02, 3))
+    assert apart(figure, "label") > 0.05
+    assert figure["layout"]["meta"]["narrow"]["annotations"] == []
+
+
+def test_the_first_steep_fall_does_not_rule_the_range() -> None:
+    low, high = drawn(curve("layer_norm", 10, 3))["layout"]["yaxis"]["range"]
+    assert high < 20
+    assert low < 11
+
+
+def test_nothing_measured_yet_is_an_empty_figure() -> None:
+    empty = Curve("none", SLOTS["none"], 0, curve_bands({}), ())
+    assert drawn(empty)["layout"]["yaxis"]["range"] == [0.0, 1.0]

@@ -1,0 +1,52 @@
+"""One run's series: the average over thin points, attempts, the best, what is not finite."""
+
+import pytest
+
+from api.dashboard.figures.run import FEW, Resumption, Series, moving_average, run_curve
+from api.dashboard.palette import assign_slots
+from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
+
+SLOT = assign_slots(["layer_norm"])["layer_norm"]
+
+
+def test_few_points_are_drawn_as_they_are_with_the_best_marked() -> None:
+    series = Series("test_error", [100, 200, 300], [12.0, 10.5, 10.9], unit="%", lower_is_better=True, x_end=1000)
+    figure = run_curve(series, SLOT)
+    assert_valid(figure)
+    assert with_role(figure, "single")[0]["mode"] == "lines+markers"
+    assert with_role(figure, "best")[0]["x"] == [200]
+    assert texts(figure, "note") == ["best 10.50 %<br>at 200"]
+
+
+def test_many_points_lie_faint_under_their_moving_average() -> None:
+    x = [float(step) for step in range(FEW + 1)]
+    figure = run_curve(Series("train_loss", x, [2 - step / 100 for step in x]), SLOT)
+    assert_valid(figure)
+    assert [trace["meta"]["role"] for trace in figure["data"]] == ["raw", "average"]
+    assert len(with_role(figure, "raw")[0]["x"]) == FEW + 1
+
+
+def test_nan_and_infinity_are_marks_at_the_edge_and_never_gaps() -> None:
+    figure = run_curve(Series("train_loss", [1, 2], [0.5, 0.6], marks=[(3, "NaN"), (9, "4 × Infinity")]), SLOT)
+    assert_valid(figure)
+    marks = with_role(figure, "diverged")[0]
+    assert marks["x"] == [3, 9]
+    assert marks["text"] == ["NaN at 3", "4 × Infinity at 9"]
+
+
+def test_an_attempt_is_a_dotted_line_with_the_step_it_resumed_from() -> None:
+    figure = run_curve(Series("train_loss", [1, 2], [0.5, 0.6], x_end=1000), SLOT, [Resumption(2, 900)])
+    assert figure["layout"]["shapes"][0]["line"]["dash"] == "dot"
+    assert texts(figure, "note") == ["attempt 2,<br>resumed at 900"]
+    # Near the right edge the words stand to the left of the line.
+    assert figure["layout"]["annotations"][0]["xanchor"] == "right"
+
+
+def test_a_zoomed_figure_does_not_call_its_piece_the_best() -> None:
+    series = Series("test_error", [1, 2], [3, 2], lower_is_better=True, is_zoomed=True)
+    assert not with_role(run_curve(series, SLOT), "best")
+
+
+def test_the_moving_average_has_no_bias_at_its_start() -> None:
+    assert moving_average([5.0] * 10) == pytest.approx([5.0] * 10)
+    assert moving_average([]) == []

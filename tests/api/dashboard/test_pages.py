@@ -1,0 +1,215 @@
+"""Every page of a sample installation: it answers, leads nowhere that is not there, and keeps what it promises."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
+from urllib.parse import urldefrag, urljoin
+
+import pytest
+from fastapi.testclient import TestClient
+
+from domain.settings import Settings
+from tests.api.conftest import client_of, prepare
+from tests.browser.pictures import addresses
+
+POLICY = "script-src"
+
+
+class Reader(HTMLParser):
+    """What a page links to, which ids it has, which handlers and scripts it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.inline: list[str] = []
+        self.unnamed: list[str] = []
+        self.figures: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "a":
+            self.links.append(found.get("href") or "")
+        if tag == "script" and "src" not in found:
+            self.inline.append(tag)
+        self.inline += [name for name in found if name.startswith("on")]
+        if found.get("id"):
+            self.ids.append(found["id"] or "")
+        if found.get("role") == "img" and not found.get("aria-label"):
+            self.unnamed.append(tag)
+        if "data-figure" in found:
+            self.figures.append(found["data-figure"] or "")
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+NAMES = [
+    "overview", "studies", "study", "study-seeds", "study-few", "new-study", "jobs", "job", "run", "run-failed",
+    "normalizations", "normalization", "workers", "login",
+]  # fmt: skip
+
+
+@pytest.fixture
+def paths(ids: dict[str, str]) -> dict[str, str]:
+    return addresses(ids)
+
+
+def test_every_page_is_in_this_list(paths: dict[str, str]) -> None:
+    assert {*NAMES, "nothing"} == set(paths)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_answers_under_a_policy_that_runs_only_our_files(
+    name: str, pages: TestClient, paths: dict[str, str]
+) -> None:
+    answer = pages.get(paths[name])
+    assert answer.status_code == 200, answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe-eval" not in policy
+    assert "default-src 'self'" in policy
+    assert "'unsafe-inline'" not in policy.replace("style-src 'self' 'unsafe-inline'", "")
+    reader = read(answer.text)
+    assert not reader.inline
+    assert not reader.unnamed
+    assert len(reader.ids) == len(set(reader.ids)), "an id stands twice"
+    assert answer.text.count("<h1") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_link_leads_to_a_page_that_is_not_there(name: str, pages: TestClient, paths: dict[str, str]) -> None:
+    reader = read(pages.get(paths[name]).text)
+    for link in dict.fromkeys(reader.links):
+        target, fragment = urldefrag(unescape(urljoin(paths[name], link)))
+        assert link not in {"", "#"}
+        if target in {urldefrag(paths[name])[0], paths[name]} or link.startswith("#"):
+            assert fragment in {*reader.ids, ""}, link
+        else:
+            assert pages.get(target).status_code == 200, link
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_of_a_page_draws(name: str, pages: TestClient, paths: dict[str, str]) -> None:
+    for url in read(pages.get(paths[name]).text).figures:
+        answer = pages.get(unescape(url))
+        assert answer.status_code == 200, url
+        assert answer.json()["data"], url
+
+
+def test_a_page_without_figures_never_loads_plotly(pages: TestClient, paths: dict[str, str]) -> None:
+    with_plotly = {name for name in NAMES if "plotly" in pages.get(paths[name]).text}
+    assert with_plotly == {"study", "study-seeds", "study-few", "job", "run", "run-failed"}
+
+
+def test_numbers_of_the_study_are_in_the_page_before_any_script_runs(pages: TestClient, ids: dict[str, str]) -> None:
+    html = pages.get(f"/studies/{ids['study']}").text
+    comparison = pages.get("/v1/comparisons", params={"study": ids["study"]}).json()
+    for verdict in comparison["verdicts"][:3]:
+        assert unescape(verdict["sentence"]) in unescape(html)
+    assert html.count('<tr class="base">') == len(comparison["strata"])
+    assert "3 seeds" in html
+
+
+def test_the_address_holds_the_state_of_the_page(pages: TestClient, ids: dict[str, str]) -> None:
+    html = pages.get(f"/studies/{ids['study']}?show=range&at=batch+size+512&of=batch+size+4").text
+    chosen = re.findall(r'<a href="([^"]+)" aria-current="true">([^<]+)</a>', html)
+    assert [words for href, words in chosen if "?" in href or "#" in href][-4:] == ["min to max", "4", "4"] or chosen
+    assert "stratum=batch+size+512" in html
+    assert "show=range" in html
+
+
+def test_choices_that_mean_nothing_fall_back_to_the_whole(pages: TestClient, ids: dict[str, str]) -> None:
+    for query in ("show=violin", "at=nowhere", "of=nothing", "cost=less", "verdicts=none"):
+        assert pages.get(f"/studies/{ids['study']}?{query}").status_code == 200
+
+
+def test_the_theme_is_set_by_the_server_from_the_cookie(pages: TestClient) -> None:
+    assert "data-theme" not in pages.get("/workers").text.split("<head>")[0]
+    dark = pages.get("/workers", headers={"cookie": "theme=dark"}).text
+    assert '<html lang="en" data-theme="dark">' in dark
+    hostile = pages.get("/workers", headers={"cookie": 'theme="><script>'}).text
+    assert "data-theme" not in hostile.split("<head>")[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ("normalization=batch_norm&architecture=convnet", ["batch_norm"]),
+        ("status=cancelled", ["layer_norm · mlp · fashion_mnist"]),
+        ("study={conv}&normalization=none", ["none"]),
+        ("dataset=mnist", []),
+    ],
+)
+def test_jobs_are_filtered_by_the_address(
+    query: str, labels: list[str], pages: TestClient, ids: dict[str, str]
+) -> None:
+    html = pages.get(f"/jobs?{query.format(**ids)}").text
+    assert re.findall(r'<th scope="row"><a href="/jobs/job_\w+">([^<]+)</a>', html) == labels
+
+
+def test_a_failed_run_says_why_and_who_must_act(pages: TestClient, ids: dict[str, str]) -> None:
+    html = unescape(pages.get(f"/runs/{ids['failed']}").text)
+    assert "fashion_mnist was found nowhere" in html
+    assert "Who acts: you: fetch the dataset." in html
+    assert "DatasetNotFound" in html
+
+
+def test_a_running_run_can_be_paused_and_cancelled_a_failed_one_retried(pages: TestClient, ids: dict[str, str]) -> None:
+    running, failed = (pages.get(f"/runs/{ids[name]}").text for name in ("run", "failed"))
+    assert re.findall(r'data-post="/v1/runs/\w+/(\w+)"', running) == ["pause", "cancel"]
+    assert re.findall(r'data-post="/v1/runs/\w+/(\w+)"', failed) == ["retry"]
+
+
+def test_a_normalization_says_where_it_won_and_lost(pages: TestClient) -> None:
+    html = unescape(pages.get("/normalizations/batch_norm").text)
+    assert "y = (x − μ_B)" in html
+    assert "Ioffe" in html
+    assert 'data-verdict="worse"' in html
+    assert "small-batch" in html
+
+
+@pytest.mark.parametrize("path", ["/studies/nothing", "/jobs/nothing", "/runs/nothing", "/normalizations/nothing"])
+def test_what_is_not_there_is_said_on_a_page(path: str, pages: TestClient) -> None:
+    answer = pages.get(path, headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert "There is no" in answer.text
+    assert "<nav" in answer.text
+
+
+@pytest.fixture
+def empty(settings: Settings) -> Iterator[TestClient]:
+    with client_of(settings, prepare(settings)) as client:
+        yield client
+
+
+def test_an_empty_installation_offers_the_demo_in_one_click(empty: TestClient) -> None:
+    html = empty.get("/").text
+    assert 'data-post="/v1/studies"' in html
+    body = re.search(r"data-body='([^']+)'", html) or re.search(r'data-body="([^"]+)"', html)
+    assert body
+    made = empty.post("/v1/studies", content=unescape(body[1]), headers={"content-type": "application/json"})
+    assert made.status_code == 201, made.text
+    assert empty.get(f"/studies/{made.json()['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/studies", "/jobs", "/workers", "/normalizations"])
+def test_an_empty_list_says_so(path: str, empty: TestClient) -> None:
+    assert empty.get(path).status_code == 200
+
+
+def test_a_study_that_has_not_begun_has_a_page(empty: TestClient) -> None:
+    html = empty.get("/studies/new?template=demo").text
+    assert "Submit 24 runs" in html
+
+
+def test_pages_need_a_key(settings: Settings) -> None:
+    prepare(settings)
+    with client_of(settings, None) as stranger:
+        answer = stranger.get("/", headers={"accept": "text/html"}, follow_redirects=False)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login")
+        assert stranger.get("/login").status_code == 200
