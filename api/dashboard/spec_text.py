@@ -43,4 +43,5 @@ def _lines(value: Mapping[str, Any], written: Any, depth: int) -> Iterator[tuple
 
 def _flow(value: Any) -> str:
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
-    return text.removesuffix("\n").removesuffix("...").rstrip()
+    # A bare scalar is followed by the end of its document.
+    return text.removesuffix("\n").removesuffix("\n...")
