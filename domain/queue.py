@@ -54,6 +54,8 @@ def transport_options() -> dict[str, Any]:
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        # A publisher gives up after this; without it kombu tries again for six seconds. Workers reconnect for ever.
+        "connect_retries_timeout": 1,
     }
 
 
