@@ -18,6 +18,10 @@ QUIET = (
 )
 """A browser that talks to nobody but the page's own server."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+REPORT = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`content policy: ${event.violatedDirective} ${event.blockedURI}`));
+"""
 WIDE = (1440, 900)
 NARROW = (390, 844)
 
@@ -67,6 +71,8 @@ def window(
         has_touch=size == NARROW,
     )
     context.set_default_timeout(20_000)
+    # A report of the content policy also becomes a console error, whatever the browser's own log does with it.
+    context.add_init_script(REPORT)
     page = context.new_page()
     complaints = Complaints()
     complaints.listen(page)

@@ -59,11 +59,11 @@ def served(directory: Path, *, auth: bool = False) -> Iterator[tuple[str, Settin
         thread.join(timeout=10)
 
 
-def write_sample(directory: Path) -> dict[str, str]:
+def write_sample(directory: Path, *, small: bool = False) -> dict[str, str]:
     """Fills an empty data directory; returns the ids of what pictures show."""
     database = Database.open(Settings(data_dir=directory))
     create_schema(database)
-    ids = Sample(database).write()
+    ids = Sample(database, small=small).write()
     database.close()
     return ids
 
