@@ -1,0 +1,141 @@
+"""The OpenAPI document is true: kept in the tree, never a mistake of ours, and every answer as documented."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import requests
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import settings as hypothesis_settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.case import Case
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api import openapi
+from api.application import create_app
+from domain.database import Database
+from domain.settings import Settings
+from tests.api import specs
+from tests.api.conftest import prepare
+from tests.api.server import ApiProcess, running
+
+DOCUMENT = create_app(Settings()).openapi()
+# Requests are drawn at random; schemathesis' table of boundary cases would make two thousand, a minute of them.
+CONFIG = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": False}}})
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG).exclude(path=["/v1/events", "/readyz"])
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+def test_the_document_in_the_tree_is_the_one_the_routes_make() -> None:
+    assert openapi.FILE.read_text(encoding="utf-8") == openapi.text(DOCUMENT), "run `make openapi`"
+
+
+def test_operations_have_stable_names_examples_and_refusals() -> None:
+    seen = set()
+    for path, methods in DOCUMENT["paths"].items():
+        for operation in methods.values():
+            seen.add(operation["operationId"])
+            assert operation["operationId"].isidentifier()
+            assert {"422", "default"} <= set(operation["responses"]), path
+            assert operation.get("description"), path
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                assert content["examples"], path
+    assert len(seen) == sum(len(methods) for methods in DOCUMENT["paths"].values())
+    assert "HTTPValidationError" not in json.dumps(DOCUMENT)
+
+
+def test_every_reference_of_the_document_leads_somewhere() -> None:
+    known = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert set(references(DOCUMENT)) <= known
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for inner in node.values():
+            yield from references(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from references(inner)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("contract") / "data")
+    with running(settings, prepare(settings)) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def session(server: ApiProcess) -> Iterator[requests.Session]:
+    with requests.Session() as made:
+        made.trust_env = False
+        made.headers["Authorization"] = f"Bearer {server.token}"
+        yield made
+
+
+@SCHEMA.parametrize()
+@hypothesis_settings(max_examples=12)
+def test_no_request_meets_a_mistake_or_an_undocumented_answer(
+    case: Case, server: ApiProcess, session: requests.Session
+) -> None:
+    case.call_and_validate(base_url=server.url, session=session, checks=CHECKS)
+
+
+def test_real_answers_match_the_document(api: TestClient, store: Database) -> None:
+    study = api.post("/v1/studies", json=specs.study()).json()["id"]
+    run = specs.train_all(store, [0.3, 0.2, 0.1])[0]
+    api.post("/v1/jobs", json=specs.job())
+    job = api.get("/v1/jobs").json()["data"][0]["id"]
+    worker = api.get("/v1/workers").json()["data"][0]["id"]
+    key = api.get("/v1/keys").json()["data"][0]["id"]
+    ids = {"study": study, "run_id": run, "job_id": job, "worker_id": worker, "key_id": key}
+    ids |= {"menu": "normalizations", "variant": "layer_norm", "kind": "curves"}
+    queries = {
+        "/v1/metrics/series": {"study": study, "key": "train_loss"},
+        "/v1/comparisons": {"study": study},
+        "/v1/figures/{kind}": {"study": study},
+    }
+    for path, methods in DOCUMENT["paths"].items():
+        if "get" in methods and path not in {"/v1/events", "/v1/metrics/export", "/readyz"}:
+            answer = api.get(path.format_map(ids), params=queries.get(path))
+            assert answer.status_code == 200, (path, answer.text)
+            check(answer.json(), methods["get"]["responses"]["200"])
+
+
+def test_answers_to_submissions_match_the_document(api: TestClient) -> None:
+    for path, body in (("/v1/jobs", specs.job()), ("/v1/studies", specs.study())):
+        responses = DOCUMENT["paths"][path]["post"]["responses"]
+        check(api.post(path, json=body).json(), responses["201"])
+        check(api.post(path, json=body, params={"dry_run": True}).json(), responses["200"])
+        check(api.post(path, json={"hue": 1}).json(), responses["422"])
+
+
+def test_the_examples_of_the_document_are_accepted(api: TestClient) -> None:
+    for path, status in (("/v1/jobs", 201), ("/v1/studies", 201), ("/v1/keys", 201)):
+        content = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        answer = api.post(path, json=content["examples"]["example"]["value"])
+        assert answer.status_code == status, answer.text
+
+
+def check(answer: Any, response: dict[str, Any]) -> None:
+    """Fails unless the answer has the documented shape."""
+    content = next(iter(response["content"].values()))
+    schema = {**content["schema"], "components": DOCUMENT["components"]}
+    jsonschema_rs.validate(schema, answer)
