@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 import torch
@@ -28,7 +29,7 @@ def backend_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
     if kind == "cpu":
         backend = _cpu() if x.dtype in _CPU_TYPES else None
     elif kind == "cuda":
-        backend = _gpu() if x.dtype in _GPU_TYPES else None
+        backend = _gpu(x) if x.dtype in _GPU_TYPES else None
     else:
         backend = None
     return backend if backend is not None and all(_fits(parameter, x) for parameter in parameters) else None
@@ -67,5 +68,14 @@ def _cpu_sequences() -> ModuleType:
     return import_module("lncore.kernels.cpu.sequences")
 
 
-def _gpu() -> ModuleType | None:
-    return None
+def _gpu(x: Tensor) -> ModuleType | None:
+    backend = _gpu_backend()
+    return backend if backend is not None and backend.accepts(x) else None
+
+
+@cache
+def _gpu_backend() -> ModuleType | None:
+    """The Triton backend where Triton is installed; its oldest architecture is Volta."""
+    if find_spec("triton") is None or torch.version.hip is not None or torch.cuda.get_device_capability() < (7, 0):
+        return None
+    return import_module("lncore.kernels.gpu.backend")

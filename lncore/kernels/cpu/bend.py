@@ -20,17 +20,17 @@ _B0, _B1, _B2, _B3 = (
     np.float32(c) for c in (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06)
 )
 _BOUND = np.float32(7.90531110763549805)  # beyond it float32 tanh is ±1
-_HALF = np.float32(0.5)
+_HALF, _ONE = np.float32(0.5), np.float32(1)
 
 
 @arithmetic
 def _tanh32(z: Any) -> Any:
-    z = _BOUND if z > _BOUND else z  # a NaN fails both comparisons and stays
-    z = -_BOUND if z < -_BOUND else z
     s = z * z
     odd = ((((((_A6 * s + _A5) * s + _A4) * s + _A3) * s + _A2) * s + _A1) * s + _A0) * z
     even = ((_B3 * s + _B2) * s + _B1) * s + _B0
-    return odd / even
+    t = odd / even
+    t = _ONE if z > _BOUND else t  # exactly, so that a saturated unit has no gradient; a NaN fails both comparisons
+    return -_ONE if z < -_BOUND else t
 
 
 @arithmetic

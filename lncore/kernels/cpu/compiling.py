@@ -1,4 +1,9 @@
-"""How every CPU kernel is compiled: the numba decorators for a row's arithmetic and for a loop over rows."""
+"""How every CPU kernel is compiled and kept: the decorators for a row's arithmetic and for a loop over rows."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from numba import njit
 
@@ -6,7 +11,34 @@ from numba import njit
 # division the mean of equal numbers is exact and a constant row gives exactly its bias.
 _ARITHMETIC = {"contract", "nsz"}
 
-# numpy's error model, because a loop that may raise ZeroDivisionError is not vectorized. Compiled code is kept on
-# disk: a process pays for loading it (about 50 ms a kernel), not for compiling (about a second).
-arithmetic = njit(fastmath=_ARITHMETIC, error_model="numpy", cache=True, nogil=True)
-over_rows = njit(parallel=True, fastmath=_ARITHMETIC, error_model="numpy", cache=True, nogil=True)
+
+def arithmetic(function: Callable[..., Any]) -> Any:
+    """Compile a function that kernels call; it becomes part of them."""
+    return _compiled(function, parallel=False)
+
+
+def over_rows(function: Callable[..., Any]) -> Any:
+    """Compile a kernel whose `prange` runs on several threads; others may run meanwhile."""
+    return _compiled(function, parallel=True)
+
+
+def _compiled(function: Callable[..., Any], *, parallel: bool) -> Any:
+    """Compiled at the first call with new types (about a second) and kept on disk for the next process (about 50 ms).
+
+    numpy's error model, because a loop that may raise ZeroDivisionError is not vectorized.
+    """
+    kernel = njit(function, parallel=parallel, fastmath=_ARITHMETIC, error_model="numpy", nogil=True)
+    try:
+        kernel.enable_caching()
+    except RuntimeError:  # nowhere to write: each process compiles for itself
+        return kernel
+    # numba drops kept code when the function's own file has changed; a kernel is made of several of our files.
+    kernel._cache._cache_file._source_stamp = _stamp()  # noqa: SLF001
+    return kernel
+
+
+@cache
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every file that kernels are made of."""
+    found = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple((file.name, (status := file.stat()).st_mtime_ns, status.st_size) for file in found)

@@ -30,9 +30,11 @@ def _sums(g: Any, x: Any, one: Any, mean: Any, delta: Any) -> Any:
 
 
 @arithmetic
-def _write_gradient(g: Any, x: Any, dx: Any, mean: Any, delta: Any, scale: Any, along: Any, plain: Any) -> None:
+def _write_gradient(
+    g: Any, x: Any, dx: Any, w: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any
+) -> None:
     for i in range(len(x)):
-        dx[i] = g[i] * scale - ((x[i] - mean) - delta) * along - plain
+        dx[i] = (g[i] * w - plain - ((x[i] - mean) - delta) * along) * rstd
 
 
 @over_rows
@@ -81,8 +83,6 @@ def backward(
         for c in range(channels):
             run = at + c * positions * size
             gradient, source = carray(vector_at(g + run, one), positions), carray(vector_at(x + run, one), positions)
-            scale = rstd * weight[row % groups * channels + c]
             target = carray(vector_at(dx + run, one), positions)
-            _write_gradient(
-                gradient, source, target, mean, delta, scale, along * rstd * rstd / count, plain * rstd / count
-            )
+            scale = weight[row % groups * channels + c]
+            _write_gradient(gradient, source, target, scale, mean, delta, rstd, plain / count, along * rstd / count)

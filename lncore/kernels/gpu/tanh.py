@@ -1,0 +1,69 @@
+"""The dynamic tanh w·tanh(αx) + b over rows: the Triton kernels, forward and backward."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _tanh(z):
+    # libdevice's tanh is missing in the interpreter; e^(2|z|) is kept from overflowing by the clamp.
+    e = tl.exp(-2.0 * tl.minimum(tl.abs(z), 20.0))
+    # 1 − e loses its digits where e is near 1: the series z − z³/3 is exact to float32 there.
+    small = z - z * z * z * (1.0 / 3.0) + z * z * z * z * z * (2.0 / 15.0)
+    large = tl.where(z < 0, -1.0, 1.0) * (1.0 - e) / (1.0 + e)
+    bent = tl.where(tl.abs(z) < 0.1, small, large)
+    return tl.where(z == z, bent, z)
+
+
+@triton.jit
+def forward(
+    x_ptr, alpha_ptr, w_ptr, b_ptr, y_ptr, m, n,
+    GAIN: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    columns = tl.arange(0, COLUMNS)
+    inside = (rows[:, None] < m) & (columns[None, :] < n)
+    at = rows[:, None].to(tl.int64) * n + columns[None, :]
+    alpha = tl.load(alpha_ptr).to(tl.float32)
+    y = _tanh(alpha * tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32))
+    if GAIN:
+        y = y * tl.load(w_ptr + columns, mask=columns < n, other=0.0).to(tl.float32)[None, :]
+    if SHIFT:
+        y = y + tl.load(b_ptr + columns, mask=columns < n, other=0.0).to(tl.float32)[None, :]
+    tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def backward(
+    g_ptr, x_ptr, alpha_ptr, w_ptr, dx_ptr, partials_ptr, m, n,
+    GAIN: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """dx, and each program's sums for weight, bias and α in `partials` (programs, 2n + 1)."""
+    program = tl.program_id(0)
+    columns = tl.arange(0, COLUMNS)
+    alpha = tl.load(alpha_ptr).to(tl.float32)
+    if GAIN:
+        w = tl.load(w_ptr + columns, mask=columns < n, other=0.0).to(tl.float32)
+    dw = tl.zeros((ROWS, COLUMNS), tl.float32)
+    db = tl.zeros((ROWS, COLUMNS), tl.float32)
+    dalpha = tl.zeros((ROWS,), tl.float32)
+    first = program * ROWS
+    while first < m:
+        rows = first + tl.arange(0, ROWS)
+        inside = (rows[:, None] < m) & (columns[None, :] < n)
+        at = rows[:, None].to(tl.int64) * n + columns[None, :]
+        g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        x = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
+        bent = _tanh(alpha * x)
+        dw += g * bent
+        db += g
+        if GAIN:
+            g = g * w[None, :]
+        inner = g * (1.0 - bent * bent)
+        dalpha += tl.sum(inner * x, 1)
+        tl.store(dx_ptr + at, (inner * alpha).to(dx_ptr.dtype.element_ty), mask=inside)
+        first += tl.num_programs(0) * ROWS
+    at = partials_ptr + program * (2 * n + 1) + columns
+    tl.store(at, tl.sum(dw, 0), mask=columns < n)
+    tl.store(at + n, tl.sum(db, 0), mask=columns < n)
+    tl.store(partials_ptr + program * (2 * n + 1) + 2 * n, tl.sum(dalpha, 0))
