@@ -31,7 +31,9 @@ class Question:
     def __init__(
         self,
         study: Annotated[str | None, Query(max_length=200, description="Id or name of a study.")] = None,
-        jobs: Annotated[str | None, Query(max_length=32 * MOST_JOBS, description="Or jobs, with commas.")] = None,
+        jobs: Annotated[
+            str | None, Query(max_length=32 * MOST_JOBS, pattern=ID_LIST, description="Or jobs, with commas.")
+        ] = None,
         group_by: Annotated[
             str | None,
             Query(max_length=2000, description="Dotted fields of the spec, with commas. Default all that differ."),

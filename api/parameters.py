@@ -17,6 +17,11 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` 
 Limit = Annotated[int, Query(ge=1, le=LIMIT, description="Rows of a page.")]
 SeqCursor = Annotated[int, Query(alias="cursor", ge=0, le=2**63 - 1, description="`next_cursor` of the page before.")]
 
+# Nothing that an address must escape, so that a list of five hundred still fits into one.
+IdList = Annotated[
+    str | None, Query(max_length=16_000, pattern=r"^[0-9A-Za-z_, ]*$", description="Ids, with commas between them.")
+]
+
 
 def words(text: str | None) -> list[str]:
     """`a,b` as a list; what a parameter that names several things holds."""

@@ -18,7 +18,9 @@ class Selection:
 
     def __init__(
         self,
-        runs: Annotated[str | None, Query(max_length=32 * MOST_RUNS, description="Ids of runs, with commas.")] = None,
+        runs: Annotated[
+            str | None, Query(max_length=32 * MOST_RUNS, pattern=ID_LIST, description="Ids of runs, with commas.")
+        ] = None,
         study: Annotated[str | None, Query(max_length=200, description="Or: all runs of this study.")] = None,
         job: Annotated[str | None, Query(max_length=64, description="Or: all runs of this job.")] = None,
     ) -> None:
