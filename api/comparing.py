@@ -9,7 +9,7 @@ from fastapi import Depends, Query
 from sqlalchemy import Connection
 
 from api.errors import BadParameter
-from api.parameters import words
+from api.parameters import IdList, words
 from domain.catalog import Catalog
 from domain.comparison import compare
 from domain.errors import InvalidSpec
@@ -31,9 +31,7 @@ class Question:
     def __init__(
         self,
         study: Annotated[str | None, Query(max_length=200, description="Id or name of a study.")] = None,
-        jobs: Annotated[
-            str | None, Query(max_length=32 * MOST_JOBS, pattern=ID_LIST, description="Or jobs, with commas.")
-        ] = None,
+        jobs: IdList = None,
         group_by: Annotated[
             str | None,
             Query(max_length=2000, description="Dotted fields of the spec, with commas. Default all that differ."),
@@ -67,7 +65,9 @@ class Question:
         if bool(self.study) == bool(self.jobs):
             raise BadParameter("study", "give either study or jobs")
         study = studies.get(c, self.study) if self.study else None
-        job_ids = [jobs.get(c, job_id).id for job_id in self.jobs[:MOST_JOBS]]
+        if len(self.jobs) > MOST_JOBS:
+            raise BadParameter("jobs", f"{len(self.jobs)} are too many; at most {MOST_JOBS}")
+        job_ids = [jobs.get(c, job_id).id for job_id in self.jobs]
         metric = self._metric(study, catalog)
         described = describe_metric(metric.name, catalog)
         threshold = None if self.threshold is None else self.threshold / described.scale

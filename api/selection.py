@@ -6,7 +6,7 @@ from fastapi import Depends, Query
 from sqlalchemy import Connection
 
 from api.errors import BadParameter
-from api.parameters import words
+from api.parameters import IdList, words
 from domain.store import jobs, runs, studies
 
 MOST_RUNS = 500
@@ -18,9 +18,7 @@ class Selection:
 
     def __init__(
         self,
-        runs: Annotated[
-            str | None, Query(max_length=32 * MOST_RUNS, pattern=ID_LIST, description="Ids of runs, with commas.")
-        ] = None,
+        runs: IdList = None,
         study: Annotated[str | None, Query(max_length=200, description="Or: all runs of this study.")] = None,
         job: Annotated[str | None, Query(max_length=64, description="Or: all runs of this job.")] = None,
     ) -> None:

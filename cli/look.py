@@ -88,7 +88,7 @@ def _print_members(client: Client, place: Place) -> None:
 
 def _print_logs(client: Client, place: Place) -> None:
     for line in client.get(f"{place.path}/logs")["data"]:
-        console.print(Text(str(line["text"] if isinstance(line, dict) else line)), soft_wrap=True)
+        console.print(Text(line["line"]), soft_wrap=True)
 
 
 def _study_row(study: Record) -> Sequence[Any]:
