@@ -174,6 +174,27 @@ def test_gradients_of_every_case_by_vmap_equal_the_loop(name: str, kind: str) ->
     torch.testing.assert_close(together, torch.stack([torch.func.grad(loss)(case) for case in x]), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_under_autocast_the_type_of_the_input_is_kept(name: str, kind: str) -> None:
+    layer = randomized(make(name))
+    x = inputs(SHAPES[kind], dtype=torch.bfloat16).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y, randomized(make(name))(x), rtol=2**-8, atol=1e-6)
+    y.float().square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.dtype == torch.bfloat16
+
+
+def test_forward_mode_derivatives_equal_reverse_mode(name: str) -> None:
+    layer = randomized(make(name)).double().eval()
+    x, direction, seed = (inputs((3, 8), number, torch.float64) for number in (1, 2, 3))
+    forward = torch.func.jvp(layer, (x,), (direction,))[1]
+    backward = torch.func.vjp(layer, x)[1]
+    torch.testing.assert_close((forward * seed).sum(), (direction * backward(seed)[0]).sum())
+
+
 def test_it_can_be_differentiated_twice(name: str) -> None:
     layer = randomized(make(name)).double().eval()
     x = inputs((3, 8), dtype=torch.float64).requires_grad_()

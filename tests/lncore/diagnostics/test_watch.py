@@ -47,8 +47,8 @@ def test_the_numbers_are_those_of_the_step() -> None:
     seen = watch.read()
     assert set(seen) == {"0", "1", "3"}
     norm = seen["1"]
-    assert norm.input_mean == pytest.approx(float(hidden.mean()), rel=1e-5)
-    assert norm.input_deviation == pytest.approx(float(hidden.std(unbiased=False)), rel=1e-5)
+    assert norm.input_mean == pytest.approx(float(hidden.detach().mean()), rel=1e-5)
+    assert norm.input_deviation == pytest.approx(float(hidden.detach().std(unbiased=False)), rel=1e-5)
     assert norm.output_deviation == pytest.approx(float(normalized.std(unbiased=False)), rel=1e-5)
     assert norm.output_largest == pytest.approx(float(normalized.abs().max()))
     assert normalized.grad is not None
