@@ -50,7 +50,7 @@ def test_a_study_is_written_watched_and_read(browser: Browser, stack: RunningSta
         expect(page.locator("[data-field='training.batch_size'] .error")).to_contain_text("batch of at least 2")
         expect(page.locator("#submit")).to_be_disabled()
         fill(page, training__batch_size="64", budget__amount="2")
-        page.get_by_role("checkbox", name="rms_norm").check()
+        page.get_by_role("checkbox", name="rms_norm", exact=True).check()
         expect(page.locator("#submit")).to_have_text("Submit 9 runs")
         assert "name: from-the-page" in page.locator("#yaml").input_value()
         page.locator("#submit").click()
@@ -85,8 +85,7 @@ def test_a_run_is_watched_and_cancelled_from_its_page(browser: Browser, stack: R
         "training": {"batch_size": 32, "budget": {"steps": 10_000_000}, "evaluate_every": {"steps": 50}},
         "seeds": 1,
     }
-    with stack.client() as client:
-        job = client.post("/v1/jobs", json=spec).json()
+    job = stack.client().post("/v1/jobs", spec)
     with window(browser) as (_, page, complaints):
         sign_in(page, stack)
         page.goto(f"{stack.url}/jobs/{job['id']}")

@@ -6,6 +6,7 @@
 
 /** @typedef {{data: any[], layout: any}} Figure plain Plotly JSON */
 
+const AGAIN = [0, 400, 1500]; // ms before each try
 const NARROW = 520; // px; below this, or its own `layout.meta.narrow_below`, a figure's `layout.meta.narrow` is laid over its layout
 
 /** @returns {"light" | "dark"} the theme now shown */
@@ -78,11 +79,25 @@ function urlOf(element) {
   return url.href;
 }
 
+/**
+ * A busy server or a lost connection is asked again, twice. @param {string} url @returns {Promise<Figure>}
+ * @throws {Error} that says why there is no figure
+ */
+async function ask(url) {
+  let why = "";
+  for (const pause of AGAIN) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    const answer = await fetch(url).catch((error) => { why = error.message; });
+    if (answer?.ok) return answer.json();
+    if (answer) why = `${answer.status}`;
+    if (answer && answer.status !== 503) break;
+  }
+  throw new Error(why);
+}
+
 /** Fetches a figure and draws it; called again when an event says that its data changed. @param {HTMLElement} element */
 export async function load(element) {
-  const answer = await fetch(urlOf(element));
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  figures.set(element, await answer.json());
+  figures.set(element, await ask(urlOf(element)));
   await draw(element);
 }
 
