@@ -22,8 +22,6 @@ from domain.study import Study
 MOST_JOBS = 500
 """Jobs of one comparison that is not a study's."""
 
-Text = Annotated[str | None, Query(max_length=2000)]
-
 
 class Question:
     """The query parameters of a comparison: what to compare, by what, on which number, against whom."""

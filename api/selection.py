@@ -26,13 +26,13 @@ class Selection:
         self.study = study
         self.job = job
 
-    def ids(self, c: Connection) -> list[str]:
-        """Ids of the runs. Raises BadParameter and NotFound."""
+    def ids(self, c: Connection, *, most: int | None = MOST_RUNS) -> list[str]:
+        """Ids of the runs. Raises BadParameter, also for more than `most`, and NotFound."""
         if sum(bool(given) for given in (self.runs, self.study, self.job)) != 1:
             raise BadParameter("runs", "give exactly one of runs, study and job")
         found = self.runs or self._of_study_or_job(c)
-        if len(found) > MOST_RUNS:
-            raise BadParameter("runs", f"{len(found)} runs are too many for one answer; at most {MOST_RUNS}")
+        if most is not None and len(found) > most:
+            raise BadParameter("runs", f"{len(found)} runs are too many for one answer; at most {most}")
         return found
 
     def _of_study_or_job(self, c: Connection) -> list[str]:
