@@ -6,6 +6,7 @@ the initialization some placements need:
 
     placement = menu.load("lncore.placements", "peri")(layers=12)
     blocks = [placement.around(Attention(), layer, width, norm) for layer in range(12)]
+    trunk = Trunk(blocks, last=placement.before_head(width, norm))
 """
 
 from abc import ABC, abstractmethod

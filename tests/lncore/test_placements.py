@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import lncore
 from lncore import menu
 from lncore.placement import Placement
+from lncore.residual import Trunk
 from tests.lncore.variants import inputs
 
 NAMES = menu.names(Path(lncore.__file__).parent / "placements")
@@ -85,6 +86,35 @@ def test_every_norm_stands_in_every_placement(name: str, kind: str) -> None:
 def test_blocks_take_images_too(name: str) -> None:
     block = placed(name).around(nn.Conv2d(8, 8, 3, padding=1), 0, 8, menu.normalization("batch_norm"))
     assert block(inputs((3, 8, 5, 5))).shape == (3, 8, 5, 5)
+
+
+@pytest.mark.parametrize("norm", ["layer_norm", "rms_norm", "batch_norm", "none"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_trunk_is_its_blocks_in_a_row(name: str, norm: str) -> None:
+    """Sums taken together with the next norm: the same outputs and gradients."""
+    make = menu.normalization(norm)
+    placement = placed(name)
+    blocks = [placement.around(nn.Linear(WIDTH, WIDTH), layer, WIDTH, make) for layer in range(4)]
+    last = placement.before_head(WIDTH, make)
+    parameters = [parameter for block in blocks for parameter in block.parameters()]
+    results = []
+    for network in (nn.Sequential(*blocks, last), Trunk(blocks, last)):
+        x = inputs((5, 3, WIDTH)).requires_grad_()
+        y = network(x)
+        results.append((y, *torch.autograd.grad((y * inputs((5, 3, WIDTH), 2)).sum(), [x, *parameters])))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_pass_further_arguments_to_their_branches() -> None:
+    class Masked(nn.Module):
+        def forward(self, x: Tensor, mask: Tensor, *, factor: float) -> Tensor:
+            return x * mask * factor
+
+    x, mask = inputs((5, WIDTH)), inputs((5, 1), 2)
+    for name in ("pre", "post"):
+        block = placed(name).around(Masked(), 0, WIDTH, NORM)
+        torch.testing.assert_close(Trunk([block])(x, mask, factor=2.0), block(x, mask, factor=2.0))
 
 
 def test_only_some_placements_normalize_the_embedding_and_the_end() -> None:
