@@ -15,6 +15,7 @@ import psutil
 
 from cli.client import Address, Client
 from cli.directory import DataDirectory
+from cli.guard import guarded
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,13 +47,10 @@ class RunningStack:
         entry = DataDirectory(self.directory).record().get("children", {}).get(name)
         return int(entry["pid"]) if entry else None
 
-    def runners(self) -> list[psutil.Process]:
-        """The processes that train now: descendants of the supervisor, in whatever session."""
-        try:
-            descendants = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-        return [process for process in descendants if is_runner(process)]
+    def runner(self) -> int | None:
+        """The pid of the process that trains, or waits to: a descendant of the supervisor, in a session of its own."""
+        descendants = psutil.Process(self.process.pid).children(recursive=True)
+        return next((process.pid for process in descendants if is_runner(process)), None)
 
     def processes(self) -> list[psutil.Process]:
         """The supervisor and all its descendants."""
@@ -101,7 +99,8 @@ def start_stack(directory: Path, *, arguments: Sequence[str] = (), **settings: A
     """Start `normlab up` on a free port and wait until it serves. Fails with its words when it does not."""
     environment = environment_of(directory, **settings)
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "up", "--port", "0", *arguments],
+        # A test run that is itself killed must leave nothing behind.
+        guarded([sys.executable, "-m", "cli.main", "up", "--port", "0", *arguments], death_signal=signal.SIGTERM),
         env=environment,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,

@@ -84,6 +84,17 @@ def violations(client: Client, study: str) -> list[str]:
     return found
 
 
+def gaps(client: Client, *, runs: int) -> list[str]:
+    """Where the event stream, read from its beginning to the end of the last of so many runs, leaves a number out."""
+    numbers, ended = [0], 0
+    for event in patiently(lambda: client.stream("/v1/events", after=0)):
+        numbers.append(event["seq"])
+        ended += event["kind"] == "run_succeeded"
+        if ended == runs:
+            break
+    return [f"event {later} follows {earlier}" for earlier, later in pairwise(numbers) if later != earlier + 1]
+
+
 def overlaps(run_id: str, attempts: Sequence[Record]) -> list[str]:
     """Attempts of one run that were both valid at some moment."""
     ordered = sorted(attempts, key=lambda attempt: attempt["token"])

@@ -16,8 +16,8 @@ from cli.exits import CommandError, ExitCode
 from tests.stack import RunningStack
 from tests.waiting import wait_until
 
-VICTIMS = {"runner": 7, "worker": 4, "valkey": 4, "api": 4, "dispatcher": 3}
-"""How often each kind of process is killed: 22 kills."""
+VICTIMS = {"runner": 5, "worker": 3, "valkey": 4, "api": 5, "dispatcher": 4}
+"""How often each kind of process is killed: 21 kills."""
 LONGEST_PAUSE = 0.3
 AWAY = frozenset({ExitCode.UNREACHABLE, ExitCode.SERVER_ERROR})
 
@@ -74,7 +74,8 @@ class Killer:
         self.random = random.Random(history.seed)
         self.saved: dict[str, int] = {}
         """By run, the step of its newest checkpoint when it was last disturbed."""
-        self.disturbed_at: float | None = None
+        self.disturbed: tuple[Record, float] | None = None
+        """The run whose runner or worker was killed last, and when, until a run trains again."""
 
     def kill_everything_once_in_a_while(self) -> None:
         order = [kind for kind, count in VICTIMS.items() for _ in range(count)]
@@ -90,8 +91,6 @@ class Killer:
             os.kill(pid, signal.SIGKILL)
             self.history.kills[kind] += 1
             self.history.note(f"kill -9 {kind} ({pid})")
-            if kind in {"runner", "worker"}:
-                self.disturbed_at = time.monotonic()
 
     def _victim(self, kind: str) -> int | None:
         """The pid of such a process, once killing it disturbs something; None means ask again."""
@@ -104,17 +103,20 @@ class Killer:
         newest = self._newest_checkpoint(run)
         if newest <= self.saved.get(run["id"], -1):
             return None
-        self.saved[run["id"]] = newest
-        if kind == "worker":
-            return self.stack.pid("worker")
-        return next((process.pid for process in self.stack.runners()), None)
+        pid = self.stack.pid("worker") if kind == "worker" else self.stack.runner()
+        if pid is not None:
+            self.saved[run["id"]] = newest
+            self.disturbed = (run, time.monotonic())
+        return pid
 
     def _training_run(self) -> Record | None:
         runs = patiently(lambda: self.client.get("/v1/runs", status="running")["data"])
         run = next((run for run in runs if run["phase"] == "training" and run["step"] > 0), None)
-        if run is not None and self.disturbed_at is not None:
-            self.history.recoveries.append(time.monotonic() - self.disturbed_at)
-            self.disturbed_at = None
+        if run is not None and self.disturbed is not None:
+            before, since = self.disturbed
+            if run["id"] != before["id"] or run["attempt"] > before["attempt"]:
+                self.history.recoveries.append(time.monotonic() - since)
+                self.disturbed = None
         return run
 
     def _newest_checkpoint(self, run: Record) -> int:
