@@ -12,7 +12,7 @@ from kombu.exceptions import KombuError, OperationalError
 from domain.database import Database
 from domain.queue import make_celery, publish
 from domain.settings import Settings
-from domain.store import outbox
+from domain.store import idempotency, outbox
 from domain.store.reaper import Reaper
 from worker.supervise import DATABASE_DOWN
 from worker.turn import Turn
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _BROKER_PAUSE = 1.0
 """Seconds to leave a broker alone that did not answer."""
+_TIDY_EVERY = 300.0
 
 
 class Dispatcher:
@@ -34,6 +35,7 @@ class Dispatcher:
         self._broker_after = 0.0
         self._announce_after = 0.0
         self._reap_after = 0.0
+        self._tidy_after = 0.0
 
     def look(self) -> None:
         """One round. Whatever is down, database or broker, the next round tries again."""
@@ -41,6 +43,7 @@ class Dispatcher:
             self._publish()
             self._announce()
             self._reap()
+            self._tidy()
         except DATABASE_DOWN as error:
             logger.warning("The database does not answer: %s", error.__class__.__name__)
             time.sleep(_BROKER_PAUSE)
@@ -75,6 +78,13 @@ class Dispatcher:
             self._reap_after = time.monotonic() + self._settings.reap_every
             for run_id in self._reaper.look(self._database):
                 logger.warning("%s: its worker fell silent; the run was taken from it", run_id)
+
+    def _tidy(self) -> None:
+        """Drop the answers kept for repeated requests once their time is over."""
+        if time.monotonic() >= self._tidy_after:
+            self._tidy_after = time.monotonic() + _TIDY_EVERY
+            with self._database.write() as c:
+                idempotency.forget_old(c, hours=self._settings.idempotency_hours)
 
 
 def main() -> int:
