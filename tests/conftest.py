@@ -16,6 +16,10 @@ from tests.postgres import PostgresServer
 hypothesis_settings.register_profile(
     "normlab", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
+# For a night: pytest --hypothesis-profile=nightly
+hypothesis_settings.register_profile(
+    "nightly", hypothesis_settings.get_profile("normlab"), derandomize=False, max_examples=5000
+)
 hypothesis_settings.load_profile("normlab")
 
 ENGINES = ("sqlite", "postgresql")

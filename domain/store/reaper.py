@@ -80,7 +80,7 @@ class Reaper:
         with database.write() as c:
             sign = select(worker.c.hb_seq).where(worker.c.id == worker_id)
             if not _changed(c, sign, (self.workers.seen[worker_id][0],)):
-                workers.lose(c, worker_id, message=f"silent for {self.workers.patience:g} s")
+                workers.lose(c, worker_id, message=f"silent for {self.workers.patience:g} s", backoff=self.backoff)
 
 
 def _changed(c: Connection, sign: Select[Any], seen: Hashable) -> bool:

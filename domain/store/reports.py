@@ -93,9 +93,10 @@ def _tell(c: Connection, row: Row[Any], before: Row[Any], told: Report) -> None:
         events.append(c, note.kind, note.message, run=row, level=note.level, data=dict(note.data))
     if row.phase != before.phase:
         events.append(c, EventKind.RUN_PHASE, str(row.phase), run=row, data={"phase": row.phase, "step": row.step})
-    if told.points:
-        last = max(points[-1].step for points in told.points.values() if points)
-        data = {"step": last, "names": sorted(told.points), "progress": row.progress}
+    ends = {name: points[-1].step for name, points in told.points.items() if points}
+    if ends:
+        last = max(ends.values())
+        data = {"step": last, "names": sorted(ends), "progress": row.progress}
         events.append(c, EventKind.METRICS, f"Metrics up to step {last}", run=row, data=data)
 
 

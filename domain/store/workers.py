@@ -74,17 +74,17 @@ def stop(c: Connection, worker_id: str) -> None:
     _leave(c, _row(c, worker_id), "stopped", EventKind.WORKER_STOPPED, "stopped")
 
 
-def lose(c: Connection, worker_id: str, *, message: str = "no heartbeat") -> None:
+def lose(c: Connection, worker_id: str, *, message: str = "no heartbeat", backoff: float = 5) -> None:
     """The worker is gone without a word: its process is dead, or it was silent for the lease."""
-    _leave(c, _row(c, worker_id), "lost", EventKind.WORKER_LOST, f"was lost: {message}")
+    _leave(c, _row(c, worker_id), "lost", EventKind.WORKER_LOST, f"was lost: {message}", backoff)
 
 
-def _leave(c: Connection, row: Row[Any], status: str, kind: EventKind, words: str) -> None:
+def _leave(c: Connection, row: Row[Any], status: str, kind: EventKind, words: str, backoff: float = 5) -> None:
     # Runs first and the worker's row after them: the order in which every other transaction locks the two.
     holding = select(run.c.id, run.c.token).where(run.c.worker == row.id, run.c.status == RunStatus.RUNNING)
     for left in c.execute(holding).all():
         try:
-            lose_run(c, left.id, left.token, message=f"Worker {row.name} {words}")
+            lose_run(c, left.id, left.token, message=f"Worker {row.name} {words}", backoff=backoff)
         except StaleToken:  # It ended between the two statements (PostgreSQL); nothing is lost.
             continue
     left_now = {"status": status, "run_id": None, "stopped_at": now(c)}
