@@ -74,7 +74,7 @@ class RecurrentBatchNorm(StepNorm):
 
 
 def recurrent_batch_norm(max_steps: int, **options: Any) -> dict[str, Any]:
-    """The three paths of a batch-normalized LSTM as in the paper, to be passed on: `LSTM(…, **recurrent_batch_norm(50))`.
+    """The three paths of a batch-normalized LSTM as in the paper, to pass on: `LSTM(…, **recurrent_batch_norm(50))`.
 
     Input and recurrent path have no shift of their own (the LSTM's bias is one), the cell has. A GRU takes the first
     two: `norm=partial(RecurrentBatchNorm, max_steps=50, bias=False)`.

@@ -16,10 +16,10 @@ State = tuple[Tensor, ...]
 def lstm_cell(
     share: Tensor, state: State, u: Tensor, recurrent_norm: Norm, cell_norm: Norm, *, carry: bool
 ) -> tuple[Tensor, Tensor]:
-    """(h, c) after one step; gates in the order i, f, g, o (supplement of Ba et al. 2016, equations 20 to 22).
+    """(h, c) after one step; gates in the order i, f, g, o (supplement of Ba et al. 2016).
 
-    c_t = σ(f)⊙c_{t−1} + σ(i)⊙tanh(g), h_t = σ(o)⊙tanh(norm(c_t)). The state carried on is c_t as in the paper and haste,
-    or norm(c_t) where `carry` says so, as in TF-Addons and PyTorch's fastrnns.
+    c_t = σ(f)⊙c_{t−1} + σ(i)⊙tanh(g), h_t = σ(o)⊙tanh(norm(c_t)). Carried on is c_t as in the paper and haste, or
+    norm(c_t) where `carry` says so, as in TF-Addons and PyTorch's fastrnns.
     """
     h, c = state
     i, f, g, o = (share + recurrent_norm(functional.linear(h, u))).chunk(4, -1)

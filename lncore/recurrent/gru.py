@@ -22,8 +22,8 @@ class GRU(Stack):
     (r, z) = norm(W_g x_t) + norm(U_g h_{t−1}) + b, each norm over 2H;
     n = tanh(norm(W x_t) + b + σ(r)⊙(norm(U h_{t−1}) + b')), each over H; h_t = (1 − σ(z))⊙n + σ(z)⊙h_{t−1}.
 
-    Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450), supplement. The paper's z is torch's 1 − z, which is only the sign
-    of its weights; the authors' code has torch's. haste normalizes all three gates together over 3H (`joint=True`). The
+    Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450), supplement. The paper's z is torch's 1 − z, only the sign of
+    its weights; the authors' code has torch's. haste normalizes all three gates together over 3H (`joint=True`). The
     reset gate acts after the product in all of them.
 
     Parameters have torch's names and layout, so that without norms (`norm=None`) it loads torch.nn.GRU's state; the
@@ -80,7 +80,7 @@ class GRU(Stack):
         share = self._share(place, x, mask, outer)
         gain = gates.gain if self.joint else _both(gates.gain, candidate.gain)
         plan = Plan(gates.name, (gates.eps, candidate.eps), joint=self.joint, reverse=place.reverse)
-        y = gru_sequence(fused, plan, mask, share, self.at("weight_hh", place), *state, gain, inner)
+        y = gru_sequence(fused, plan, mask, share, self.at("weight_hh", place), state[0], gain, inner)
         return y, (y[0 if place.reverse else -1],)
 
     def _norm_bias(self, known: tuple[Recognized, ...]) -> Tensor | None:
@@ -116,8 +116,9 @@ class GateNorms(nn.Module):
     def parts(self) -> list[tuple[nn.Module, slice]]:
         """Each norm with the gates it covers."""
         if hasattr(self, "joint"):
-            return [(self.joint, slice(None))]
-        return [(self.gates, slice(2 * self.hidden)), (self.candidate, slice(2 * self.hidden, None))]
+            return [(self.get_submodule("joint"), slice(None))]
+        cut = 2 * self.hidden
+        return [(self.get_submodule("gates"), slice(cut)), (self.get_submodule("candidate"), slice(cut, None))]
 
     def recognized(self) -> tuple[Recognized, ...] | None:
         """The norms in the terms of the fused steps, or None where they don't know one."""
@@ -149,5 +150,3 @@ def _split_bias(first: Tensor | None, second: Tensor | None, hidden: int) -> tup
 
 def _both(gates: Tensor | None, candidate: Tensor | None) -> Tensor | None:
     return None if gates is None or candidate is None else torch.cat((gates, candidate))
-
-

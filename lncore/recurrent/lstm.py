@@ -22,10 +22,10 @@ class LSTM(Stack):
     (i, f, g, o) = norm(W x_t) + norm(U h_{t−1}) + b, each norm over the joint 4H vector;
     c_t = σ(f)⊙c_{t−1} + σ(i)⊙tanh(g); h_t = σ(o)⊙tanh(norm(c_t)).
 
-    Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450), supplement, equations 20 to 22. Ports differ: haste adds one bias,
-    a forget bias of 1 and no β on the gates (`forget_bias=1`); TF-Addons (ε 1e-3) and PyTorch's fastrnns carry the
-    normalized cell (`normalize_cell_state="carry"`); the authors' Theano code adds b inside norm(W x + b) and again after
-    it (`inner_bias=True`). With scalar inputs norm(W x) keeps little but the sign of x, unless a bias is learned inside.
+    Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450), supplement. Ports differ: haste adds one bias, a forget bias of 1
+    and no β on the gates (`forget_bias=1`); TF-Addons (ε 1e-3) and PyTorch's fastrnns carry the normalized cell
+    (`normalize_cell_state="carry"`); the authors' Theano code adds b inside norm(W x + b) and again after it
+    (`inner_bias=True`). With scalar inputs norm(W x) keeps little but the sign of x, unless a bias is learned inside.
 
     Parameters have torch's names and layout, so that without norms (`norm=None`) it loads torch.nn.LSTM's state; the
     norms are `input_norm_l0`, `recurrent_norm_l0`, `cell_norm_l0` and so on.
@@ -90,9 +90,8 @@ class LSTM(Stack):
         bias = _sum(self.at("bias_ih", place), self.at("bias_hh", place), recurrent.bias)
         share = self._share(place, x, mask, bias)
         plan = Plan(recurrent.name, (recurrent.eps, 0.0), cell.name, cell.eps, self.carry, reverse=place.reverse)
-        y, last = lstm_sequence(
-            fused, plan, mask, share, self.at("weight_hh", place), *state, recurrent.gain, cell.gain, cell.bias
-        )
+        u, (h0, c0) = self.at("weight_hh", place), state
+        y, last = lstm_sequence(fused, plan, mask, share, u, h0, c0, recurrent.gain, cell.gain, cell.bias)
         return y, (y[0 if place.reverse else -1], last)
 
     def _recognized(self, place: Place) -> tuple[Recognized, Recognized] | None:

@@ -10,7 +10,7 @@ from lncore.norms.layer_norm import LayerNorm
 from lncore.norms.none import NoNorm
 from lncore.norms.rms_norm import RMSNorm
 
-# Makes the norm of a path for its width: a class, a partial of one, lncore.menu's factories; None leaves the path as it is.
+# Makes the norm of a path for its width (a class, a partial of one, a factory of lncore.menu); None leaves it as it is.
 NormFactory = Callable[[int], nn.Module] | None
 
 
@@ -18,7 +18,7 @@ class StepNorm(nn.Module):
     """A norm with statistics of its own for every time step: called with the step and the rows that are not padding."""
 
     def forward(self, x: Tensor, step: int, valid: Tensor | None) -> Tensor:
-        """x (batch, width) normalized for `step`; `valid` (batch) is False where a sequence has ended."""
+        """X (batch, width) normalized for `step`; `valid` (batch) is False where a sequence has ended."""
         raise NotImplementedError
 
 

@@ -25,8 +25,8 @@ def lstm_sequence(
     u (4·hidden, hidden) is the recurrent matrix, w the gain of its norm; cell_w and cell_b are gain and bias of the
     cell's norm; a mask (time, batch) is 0 where a sequence has ended.
     """
-    inputs = _uniform(a, u, h0, c0, w, cell_w, cell_b)
-    y, last = _LSTMSequence.apply(fused, plan, None if mask is None else mask.to(inputs[0].dtype), *inputs)
+    inputs, mask = _uniform(a, u, h0, c0, w, cell_w, cell_b), _as_factor(mask, a)
+    y, last = _LSTMSequence.apply(fused, plan, mask, *inputs)
     return y.to(a.dtype), last.to(a.dtype)
 
 
@@ -38,14 +38,19 @@ def gru_sequence(
 
     w is the gain of the recurrent norm (all three gates), b what is added to the candidate's recurrent share.
     """
-    inputs = _uniform(a, u, h0, w, b)
-    return _GRUSequence.apply(fused, plan, None if mask is None else mask.to(inputs[0].dtype), *inputs).to(a.dtype)
+    inputs, mask = _uniform(a, u, h0, w, b), _as_factor(mask, a)
+    return _GRUSequence.apply(fused, plan, mask, *inputs).to(a.dtype)
 
 
 def _uniform(a: Tensor, *others: Tensor | None) -> list[Tensor | None]:
     """Everything contiguous and in the precision of the computation: float32, or float64 for float64 inputs."""
     dtype = widen(a).dtype
     return [None if tensor is None else tensor.to(dtype).contiguous() for tensor in (a, *others)]
+
+
+def _as_factor(mask: Tensor | None, a: Tensor) -> Tensor | None:
+    """The mask as ones and zeros of the computation's type."""
+    return None if mask is None else mask.to(widen(a).dtype).contiguous()
 
 
 class _LSTMSequence(torch.autograd.Function):

@@ -54,10 +54,12 @@ class Stack(nn.Module, ABC):
 
     def places(self) -> list[Place]:
         """Every layer and direction, in torch's order of states."""
-        return [Place(layer, reverse) for layer in range(self.num_layers) for reverse in (False, True)[: self.directions]]
+        return [
+            Place(layer, reverse) for layer in range(self.num_layers) for reverse in (False, True)[: self.directions]
+        ]
 
     def make_weights(self, place: Place) -> None:
-        """Torch's parameters of one place: Glorot-uniform input weights, orthogonal recurrent ones per gate, zero biases.
+        """Torch's parameters of one place: Glorot-uniform input weights, orthogonal recurrent ones, zero biases.
 
         Orthogonal per gate is what the authors' code does; torch itself draws everything from U(±1/√hidden).
         """
@@ -92,10 +94,11 @@ class Stack(nn.Module, ABC):
     ) -> tuple[Any, Any]:
         """The outputs of the last layer and the last states, exactly as torch.nn.LSTM and torch.nn.GRU return them.
 
-        input is (time, batch, features), (batch, time, features) with `batch_first`, (time, features) for one sequence,
-        or a PackedSequence. hx is the initial state (layers·directions, batch, hidden), a pair of them for an LSTM, zero
-        without one. Sequences of different lengths may be given padded with `lengths` (batch), or with a boolean `mask`
-        shaped as the input without its features; where a sequence has ended its state stays and its output is zero.
+        input is (time, batch, features), (batch, time, features) with `batch_first`, (time, features) for one
+        sequence, or a PackedSequence. hx is the initial state (layers·directions, batch, hidden), a pair for
+        an LSTM, zero without one. Sequences of different lengths may be given padded with
+        `lengths` (batch), or with a boolean `mask` shaped as the input without its features; where a sequence has ended
+        its state stays and its output is zero.
         A sequence without steps returns its initial state. Raises ValueError for shapes that don't fit together.
         """
         padded, unbatched = self._padded(input, lengths, mask)
@@ -117,9 +120,7 @@ class Stack(nn.Module, ABC):
         last = tuple(torch.stack([final[part] for final in finals]) for part in range(self.states))
         return self._returned(x, last, padded, unbatched)
 
-    def _padded(
-        self, x: Tensor | PackedSequence, lengths: Tensor | None, mask: Tensor | None
-    ) -> tuple[Padded, bool]:
+    def _padded(self, x: Tensor | PackedSequence, lengths: Tensor | None, mask: Tensor | None) -> tuple[Padded, bool]:
         if isinstance(x, PackedSequence):
             padded = unpack(x)
             self._check_width(padded.x)
@@ -174,7 +175,9 @@ class Stack(nn.Module, ABC):
         return outputs, last if self.states > 1 else last[0]
 
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bidirectional={self.bidirectional}"
+        return (
+            f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bidirectional={self.bidirectional}"
+        )
 
 
 def _check_sizes(owner: str, **sizes: int) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -10,8 +10,7 @@ from numba.extending import intrinsic
 LINE = 64  # bytes of a cache line, written by one store
 
 
-@intrinsic
-def vector_at(typing_context: Any, address: Any, like: Any) -> Any:  # noqa: ARG001 - numba's calling convention
+def _vector_at(typing_context: Any, address: Any, like: Any) -> Any:  # noqa: ARG001 - numba's calling convention
     """A pointer to numbers of the type of `like` at an integer address, to be indexed with `load` and `store`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -20,8 +19,7 @@ def vector_at(typing_context: Any, address: Any, like: Any) -> Any:  # noqa: ARG
     return types.CPointer(like)(types.int64, like), generate
 
 
-@intrinsic
-def stream(typing_context: Any, target: Any, source: Any, count: Any) -> Any:  # noqa: ARG001
+def _stream(typing_context: Any, target: Any, source: Any, count: Any) -> Any:  # noqa: ARG001
     """Copy `count` blocks of 64 bytes from one address to another; the target is aligned to 64 and not cached."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -38,9 +36,8 @@ def stream(typing_context: Any, target: Any, source: Any, count: Any) -> Any:  #
     return types.none(types.int64, types.int64, types.int64), generate
 
 
-@intrinsic
-def plus(typing_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
-    """total + term where only this addition may be reordered, so that a sum is split over vector lanes.
+def _plus(typing_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
+    """The sum total + term where only this addition may be reordered, so that a sum is split over vector lanes.
 
     Reordering a whole function would be shorter to ask for, and wrong: (x − mean) − delta becomes x − (mean + delta).
     """
@@ -49,3 +46,8 @@ def plus(typing_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
         return builder.fadd(*arguments, flags=("reassoc", "nsz", "contract"))
 
     return total(total, term), generate
+
+
+vector_at: Any = intrinsic(_vector_at)
+stream: Any = intrinsic(_stream)
+plus: Any = intrinsic(_plus)

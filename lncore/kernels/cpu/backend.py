@@ -34,7 +34,13 @@ def norm_forward(
     m, n = x.shape
     y, stats = torch.empty_like(x), x.new_empty(m, 3)
     h = x if residual is None else torch.empty_like(x)
-    weight, bias, number, size, chunks = _gain(weight, n, dtype), _shift(bias, n, dtype), _NUMBER[dtype], x.itemsize, _chunks(m)
+    weight, bias, number, size, chunks = (
+        _gain(weight, n, dtype),
+        _shift(bias, n, dtype),
+        _NUMBER[dtype],
+        x.itemsize,
+        _chunks(m),
+    )
     if residual is not None:
         prepare(h)
     scratch = _scratch(y, chunks)
@@ -54,9 +60,7 @@ def norm_backward(
     dtype = stats.dtype
     if h.dtype != dtype:
         wide_dh = None if dh is None else dh.to(dtype)
-        dx, dw, db = norm_backward(
-            g.to(dtype), wide_dh, h.to(dtype), weight, stats, centred=centred, affine=affine
-        )
+        dx, dw, db = norm_backward(g.to(dtype), wide_dh, h.to(dtype), weight, stats, centred=centred, affine=affine)
         return dx.to(h.dtype), dw, db
     m, n = h.shape
     dx, weight, number, chunks = torch.empty_like(h), _gain(weight, n, dtype), _NUMBER[dtype], _chunks(m)

@@ -49,12 +49,12 @@ def _logistic64(z: Any) -> Any:
 
 
 def tanh(z: Any) -> Any:
-    """tanh(z) in the precision of z; exists inside numba kernels only."""
+    """The hyperbolic tangent of z in the precision of z; exists inside numba kernels only."""
     raise NotImplementedError("tanh is for numba kernels: use torch.tanh")
 
 
 def logistic(z: Any) -> Any:
-    """1/(1 + exp(−z)) in the precision of z; exists inside numba kernels only."""
+    """The logistic function 1/(1 + exp(−z)) in the precision of z; exists inside numba kernels only."""
     raise NotImplementedError("logistic is for numba kernels: use torch.sigmoid")
 
 

@@ -6,7 +6,8 @@ norm is that weight and bias belong to channels, each a run of the row.
 
 from typing import Any
 
-from numba import carray, prange
+from numba import prange
+from numba.np.numpy_support import carray
 
 from lncore.kernels.cpu.addresses import plus, vector_at
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
@@ -30,9 +31,7 @@ def _sums(g: Any, x: Any, one: Any, mean: Any, delta: Any) -> Any:
 
 
 @arithmetic
-def _write_gradient(
-    g: Any, x: Any, dx: Any, w: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any
-) -> None:
+def _write_gradient(g: Any, x: Any, dx: Any, w: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
     for i in range(len(x)):
         dx[i] = (g[i] * w - plain - ((x[i] - mean) - delta) * along) * rstd
 

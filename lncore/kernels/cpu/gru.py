@@ -6,7 +6,8 @@ product is normalized here, by rows: r and z together and n alone as in the pape
 
 from typing import Any
 
-from numba import carray, prange
+from numba import prange
+from numba.np.numpy_support import carray
 
 from lncore.kernels.cpu.addresses import vector_at
 from lncore.kernels.cpu.bend import tanh
@@ -78,7 +79,7 @@ def forward(
 
 @arithmetic
 def _gate_gradients(dh: Any, gates: Any, q: Any, before: Any, da: Any, dq: Any, held: Any, one: Any) -> None:
-    """Through h = n + z·(before − n): `da` before the activations, `dq` of the normalized products, `held` of before."""
+    """Through h = n + z·(before − n): `da` before the activations, `dq` of the products, `held` of before."""
     hidden = len(dh)
     r, z, n = gates[:hidden], gates[hidden : 2 * hidden], gates[2 * hidden :]
     dr, dz, dn = da[:hidden], da[hidden : 2 * hidden], da[2 * hidden :]
@@ -114,8 +115,9 @@ def backward(
         weight = carray(vector_at(w, one), 3 * hidden)
         for row in range(chunk * batch // chunks, (chunk + 1) * batch // chunks):
             wide, narrow = row * 3 * hidden * size, row * hidden * size
-            below, product_gradient = carray(vector_at(da + wide, one), 3 * hidden), carray(
-                vector_at(dp + wide, one), 3 * hidden
+            below, product_gradient = (
+                carray(vector_at(da + wide, one), 3 * hidden),
+                carray(vector_at(dp + wide, one), 3 * hidden),
             )
             upper, kept = carray(vector_at(dh + narrow, one), hidden), carray(vector_at(held + narrow, one), hidden)
             add_row(carray(vector_at(dy + narrow, one), hidden), upper)
@@ -126,7 +128,10 @@ def backward(
                 clear_row(product_gradient, one)
                 continue
             active = carray(vector_at(gates + wide, one), 3 * hidden)
-            inner, before = carray(vector_at(q + narrow, one), hidden), carray(vector_at(h_before + narrow, one), hidden)
+            inner, before = (
+                carray(vector_at(q + narrow, one), hidden),
+                carray(vector_at(h_before + narrow, one), hidden),
+            )
             _gate_gradients(upper, active, inner, before, below, dq, kept, one)
             product = carray(vector_at(p + wide, one), 3 * hidden)
             saved = carray(vector_at(stats + row * 6 * size, one), 6)

@@ -6,7 +6,8 @@ recurrent product and the cell are normalized here, by rows. A norm is one of NO
 
 from typing import Any
 
-from numba import carray, prange
+from numba import prange
+from numba.np.numpy_support import carray
 
 from lncore.kernels.cpu.addresses import vector_at
 from lncore.kernels.cpu.bend import logistic, tanh
@@ -27,7 +28,7 @@ def statistics(x: Any, saved: Any, count: Any, one: Any, eps: Any, norm: int) ->
 
 @arithmetic
 def gate_input(a: Any, r: Any, w: Any, out: Any, saved: Any) -> None:
-    """out = a + x̂(r)·w."""
+    """The gates before activation: a + x̂(r)·w."""
     mean, delta, rstd = saved[MEAN], saved[DELTA], saved[RSTD]
     for i in range(len(out)):
         out[i] = a[i] + ((r[i] - mean) - delta) * rstd * w[i]
@@ -151,7 +152,7 @@ def clear_row(x: Any, one: Any) -> None:
 def norm_gradient(
     g: Any, x: Any, w: Any, dx: Any, saved: Any, dw: Any, db: Any, count: Any, one: Any, norm: int
 ) -> None:
-    """dx of x̂·w, and dw, db added to; g itself passes where nothing is normalized."""
+    """Gradients of x̂·w: dx, and dw and db added to; g itself passes where nothing is normalized."""
     if norm == NONE:
         copy_row(g, dx)
         return
@@ -174,11 +175,13 @@ def backward(
     dy comes from the output, dh from the step after. Rows whose mask is 0 pass dy + dh on in `held`, and dc as it is.
     """
     for chunk in prange(chunks):
-        dw, db = carray(vector_at(partials + chunk * 8 * hidden * size, one), 4 * hidden), carray(
-            vector_at(partials + (chunk * 8 + 4) * hidden * size, one), 4 * hidden
+        dw, db = (
+            carray(vector_at(partials + chunk * 8 * hidden * size, one), 4 * hidden),
+            carray(vector_at(partials + (chunk * 8 + 4) * hidden * size, one), 4 * hidden),
         )
-        cell_dw, cell_db = carray(vector_at(cell_partials + chunk * 2 * hidden * size, one), hidden), carray(
-            vector_at(cell_partials + (chunk * 2 + 1) * hidden * size, one), hidden
+        cell_dw, cell_db = (
+            carray(vector_at(cell_partials + chunk * 2 * hidden * size, one), hidden),
+            carray(vector_at(cell_partials + (chunk * 2 + 1) * hidden * size, one), hidden),
         )
         dn = carray(vector_at(scratch + chunk * 2 * hidden * size, one), hidden)
         draw = carray(vector_at(scratch + (chunk * 2 + 1) * hidden * size, one), hidden)

@@ -1,14 +1,16 @@
 """Layer and RMS norm over the rows of a matrix: the numba kernels, forward and backward, with a residual or without.
 
-Every kernel takes addresses. `one` is a typed 1 that chooses float32 or float64 (numba would widen literals). Statistics are kept as three
-numbers a row: mean, the mean's own rounding error (delta) and the reciprocal standard deviation, so that
-x̂ = ((x − mean) − delta)·rstd is as exact in the backward pass as in the forward one, however far x is from zero.
+Every kernel takes addresses. `one` is a typed 1 that chooses float32 or float64 (numba would widen literals).
+Statistics are kept as three numbers a row: the mean, the mean's own rounding error (delta) and the reciprocal standard
+deviation, so that x̂ = ((x − mean) − delta)·rstd is as exact in the backward pass as in the forward one, however far
+x is from zero.
 """
 
 import math
 from typing import Any
 
-from numba import carray, prange
+from numba import prange
+from numba.np.numpy_support import carray
 
 from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
@@ -62,7 +64,7 @@ def forward(
     x: int, residual: int, w: int, b: int, h: int, y: int, stats: int, scratch: int,
     m: int, n: int, size: int, chunks: int, count: Any, eps: Any, one: Any, centred: bool,
 ) -> None:  # fmt: skip
-    """y = norm(x + residual)·w + b by rows; `residual` 0 means none, else h = x + residual is written too."""
+    """Rows of y = norm(x + residual)·w + b; `residual` 0 means none, else h = x + residual is written too."""
     for chunk in prange(chunks):
         first, last = chunk * m // chunks, (chunk + 1) * m // chunks
         weight, bias = carray(vector_at(w, one), n), carray(vector_at(b, one), n)
@@ -119,7 +121,7 @@ def backward(
     g: int, dh: int, x: int, w: int, stats: int, dx: int, partials: int, scratch: int,
     m: int, n: int, size: int, chunks: int, count: Any, one: Any, centred: bool,
 ) -> None:  # fmt: skip
-    """dx = rstd·(g·w − mean(g·w) − x̂·mean(g·w·x̂)) + dh by rows, and each chunk's sums of g·x̂ and g.
+    """The rows dx = rstd·(g·w − mean(g·w) − x̂·mean(g·w·x̂)) + dh by rows, and each chunk's sums of g·x̂ and g.
 
     `dh` 0 means no gradient came through the sum; `partials` 0 that no gradient of weight and bias is wanted. The
     chunks depend on the shape alone and are added in order afterwards: the same input gives the same bytes.

@@ -55,7 +55,10 @@ def lstm_forward(
     """(hidden states of every step, last carried cell, what lstm_backward needs)."""
     length, batch, hidden = a.shape[0], a.shape[1], u.shape[1]
     dtype, number, size, walk = a.dtype, _NUMBER[a.dtype], a.itemsize, _walk(a.shape[0], plan)
-    w, cell_w = constant(1.0, 4 * hidden, dtype) if w is None else w, constant(1.0, hidden, dtype) if cell_w is None else cell_w
+    w, cell_w = (
+        constant(1.0, 4 * hidden, dtype) if w is None else w,
+        constant(1.0, hidden, dtype) if cell_w is None else cell_w,
+    )
     cell_b = constant(0.0, hidden, dtype) if cell_b is None else cell_b
     r, gates, stats = torch.empty_like(a), torch.empty_like(a), a.new_empty(length, batch, 2, 3)
     h, carried = _states(a, h0, plan), _states(a, c0, plan)

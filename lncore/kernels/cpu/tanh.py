@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from numba import carray, prange
+from numba import prange
+from numba.np.numpy_support import carray
 
 from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
 from lncore.kernels.cpu.bend import tanh
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
+
 
 @arithmetic
 def _tanh_row(x: Any, alpha: Any, t: Any) -> None:
@@ -64,7 +66,7 @@ def backward(
     g: int, x: int, w: int, dx: int, partials: int, scratch: int, m: int, n: int, size: int, chunks: int,
     alpha: Any, one: Any,
 ) -> None:  # fmt: skip
-    """dx by rows; `partials` (chunks, 2n + 1) gathers the gradients of weight, bias and α of each chunk in order."""
+    """Rows of dx; `partials` (chunks, 2n + 1) gathers the gradients of weight, bias and α of each chunk in order."""
     for chunk in prange(chunks):
         weight = carray(vector_at(w, one), n)
         bent = carray(vector_at(scratch + chunk * n * size, one), n)

@@ -4,6 +4,10 @@ A group of one case is a row that may be longer than registers hold, so it is wa
 for its correction and the variance, once to write. The walks after the first find the row in the second-level cache.
 """
 
+# Triton reads annotations of kernels as types of its own.
+# ruff: noqa: ANN001, ANN201
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
 import triton
 import triton.language as tl
 
@@ -84,7 +88,7 @@ def backward(
     g_ptr, x_ptr, w_ptr, stats_ptr, group_sums_ptr, dx_ptr, channels, groups, members, positions,
     GAIN: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """dx of each channel of each case, given its group's means of g·w·x̂ and g·w."""
+    """Gradients dx of each channel of each case, given its group's means of g·w·x̂ and g·w."""
     case = tl.program_id(0) // channels
     channel = tl.program_id(0) % channels
     row = case * groups + channel // members

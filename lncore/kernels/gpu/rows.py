@@ -5,6 +5,10 @@ deviations is subtracted again, which costs no memory traffic), kept as mean, de
 Offsets of rows are 64-bit: 2³¹ numbers are 4 GB of bfloat16, which is an ordinary tensor.
 """
 
+# Triton reads annotations of kernels as types of its own.
+# ruff: noqa: ANN001, ANN201
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
 import triton
 import triton.language as tl
 

@@ -1,6 +1,7 @@
 """Every kernel function beside its plain form, with inputs for it, so that one test covers them all."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -38,23 +39,23 @@ def _over_rows(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 CASES = [
-    Case("layer_norm", lambda *a: kernels.layer_norm(*a, 1e-5), lambda *a: plain.layer_norm(*a, 1e-5), _gain_and_bias),
+    Case("layer_norm", partial(kernels.layer_norm, eps=1e-5), partial(plain.layer_norm, eps=1e-5), _gain_and_bias),
     Case(
         "rms_norm",
-        lambda *a: kernels.rms_norm(*a, 1e-5, 1.0),
-        lambda *a: plain.rms_norm(*a, 1e-5, 1.0),
+        partial(kernels.rms_norm, eps=1e-5, offset=1.0),
+        partial(plain.rms_norm, eps=1e-5, offset=1.0),
         lambda width: [torch.randn(width)],
     ),
     Case(
         "add_layer_norm",
-        lambda *a: kernels.add_layer_norm(*a, 1e-5),
-        lambda *a: plain.add_layer_norm(*a, 1e-5),
+        partial(kernels.add_layer_norm, eps=1e-5),
+        partial(plain.add_layer_norm, eps=1e-5),
         _gain_and_bias,
     ),
     Case(
         "add_rms_norm",
-        lambda *a: kernels.add_rms_norm(*a, 1e-5),
-        lambda *a: plain.add_rms_norm(*a, 1e-5),
+        partial(kernels.add_rms_norm, eps=1e-5),
+        partial(plain.add_rms_norm, eps=1e-5),
         lambda width: [torch.randn(width)],
     ),
     Case("dyt", kernels.dyt, plain.dyt, lambda width: [torch.tensor(0.7), *_gain_and_bias(width)]),

@@ -45,6 +45,7 @@ def test_a_graph_kept_is_walked_twice_and_gradients_accumulate() -> None:
     x = torch.randn(4, 6, requires_grad=True)
     y = kernels.layer_norm(x, None, None, 1e-5)
     (y.square() * y).sum().backward(retain_graph=True)
+    assert x.grad is not None
     once = x.grad.clone()
     (y.square() * y).sum().backward()
     torch.testing.assert_close(x.grad, 2 * once)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 def test_the_triton_kernels_equal_float64_under_the_interpreter() -> None:
     """Triton reads TRITON_INTERPRET when it is imported, and then compiles nothing any more."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/lncore/kernels/triton_cases.py"]
+    command = [sys.executable, "-m", "pytest", "-x", "tests/lncore/kernels/triton_cases.py"]
     found = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False
     )

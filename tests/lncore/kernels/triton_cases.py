@@ -5,6 +5,8 @@ imported (test_triton_interpreted).
 """
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ def _tensors(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32, seed:
     return [torch.randn(shape, generator=generator).to(dtype).to(DEVICE).requires_grad_() for shape in shapes]
 
 
-def _outputs_and_gradients(function: Any, inputs: list[Tensor | None]) -> list[Tensor]:
+def _outputs_and_gradients(function: Any, inputs: Sequence[Tensor | None]) -> list[Tensor]:
     found = function(*inputs)
     outputs = found if isinstance(found, tuple) else (found,)
     generator = torch.Generator().manual_seed(1)
@@ -33,7 +35,7 @@ def _outputs_and_gradients(function: Any, inputs: list[Tensor | None]) -> list[T
     return [*(y.detach() for y in outputs), *torch.autograd.grad(outputs, wanted, upper)]
 
 
-def _compare(fast: Any, slow: Any, inputs: list[Tensor | None], tolerance: float) -> None:
+def _compare(fast: Any, slow: Any, inputs: Sequence[Tensor | None], tolerance: float) -> None:
     exact = [None if tensor is None else tensor.detach().double().requires_grad_() for tensor in inputs]
     got, expected = _outputs_and_gradients(fast, inputs), _outputs_and_gradients(slow, exact)
     for a, b in zip(got, expected, strict=True):
@@ -52,14 +54,16 @@ def _row_norm(centred: bool, residual: bool, offset: float = 0.0) -> Any:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_layer_norm(shape: tuple[int, int]) -> None:
     tolerance = 2e-6 if shape[1] > 3 else 2e-4
-    _compare(_row_norm(True, False), lambda *a: plain.layer_norm(*a, 1e-5), _tensors(shape, shape[1:], shape[1:]), tolerance)
+    _compare(
+        _row_norm(True, False), partial(plain.layer_norm, eps=1e-5), _tensors(shape, shape[1:], shape[1:]), tolerance
+    )
 
 
 @pytest.mark.parametrize("offset", [1e2, 1e4, 1e6])
 def test_layer_norm_far_from_zero(offset: float) -> None:
     x, w, b = _tensors((8, 300), (300,), (300,))
     x = (x.detach() + offset).requires_grad_()
-    _compare(_row_norm(True, False), lambda *a: plain.layer_norm(*a, 1e-5), [x, w, b], 2e-6)
+    _compare(_row_norm(True, False), partial(plain.layer_norm, eps=1e-5), [x, w, b], 2e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -71,7 +75,7 @@ def test_rms_norm(shape: tuple[int, int], offset: float) -> None:
 
 @pytest.mark.parametrize("centred", [True, False])
 def test_residual_and_norm(centred: bool) -> None:
-    slow = (lambda *a: plain.add_layer_norm(*a, None, 1e-5)) if centred else (lambda *a: plain.add_rms_norm(*a, 1e-5))
+    slow = (partial(plain.add_layer_norm, bias=None, eps=1e-5)) if centred else (partial(plain.add_rms_norm, eps=1e-5))
     _compare(_row_norm(centred, True), slow, _tensors((37, 130), (37, 130), (130,)), 2e-6)
 
 
@@ -79,7 +83,7 @@ def test_residual_and_norm(centred: bool) -> None:
 def test_weight_and_bias_may_be_absent(present: tuple[bool, bool]) -> None:
     x, w, b = _tensors((5, 33), (33,), (33,))
     inputs = [x, w if present[0] else None, b if present[1] else None]
-    _compare(_row_norm(True, False), lambda *a: plain.layer_norm(*a, 1e-5), inputs, 2e-6)
+    _compare(_row_norm(True, False), partial(plain.layer_norm, eps=1e-5), inputs, 2e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -105,7 +109,12 @@ def test_group_norm(shape: tuple[int, int, int], groups: int) -> None:
 def test_half_precision_with_float32_weights(dtype: torch.dtype) -> None:
     (x,) = _tensors((37, 130), dtype=dtype)
     # The interpreter truncates where a GPU rounds: one place either way.
-    _compare(_row_norm(True, False), lambda *a: plain.layer_norm(*a, 1e-5), [x, *_tensors((130,), (130,))], 2 * torch.finfo(dtype).eps)
+    _compare(
+        _row_norm(True, False),
+        partial(plain.layer_norm, eps=1e-5),
+        [x, *_tensors((130,), (130,))],
+        2 * torch.finfo(dtype).eps,
+    )
 
 
 def test_a_row_with_nan_does_not_leak() -> None:

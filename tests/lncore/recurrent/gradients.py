@@ -34,5 +34,5 @@ def shaken(layer: nn.Module, seed: int = 0) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator).to(parameter.dtype))
     return layer

@@ -1,5 +1,7 @@
 """Recurrent batch normalization keeps statistics of its own for every time step."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -36,7 +38,7 @@ def test_padding_takes_no_part_in_the_statistics() -> None:
 
 
 def test_the_gain_starts_at_a_tenth_and_only_the_cell_is_shifted() -> None:
-    layer = LSTM(3, 4, **recurrent_batch_norm(max_steps=9))
+    layer: Any = LSTM(3, 4, **recurrent_batch_norm(max_steps=9))
     assert layer.recurrent_norm_l0.weight.unique().tolist() == pytest.approx([0.1])
     assert layer.recurrent_norm_l0.bias is None
     assert layer.cell_norm_l0.bias is not None

@@ -130,7 +130,7 @@ def _of_sequence(last: Any, b: int) -> Any:
     [
         (lambda: LSTM(0, 7), "input_size is 0"),
         (lambda: LSTM(5, 7, dropout=1.5), "probability"),
-        (lambda: LSTM(5, 7, normalize_cell_state="both"), '"output" or "carry"'),
+        (lambda: LSTM(5, 7, normalize_cell_state="both"), '"output" or "carry"'),  # type: ignore[arg-type]
         (lambda: LSTM(5, 7, bias=False, forget_bias=1.0), "needs bias=True"),
         (lambda: GRU(5, 7)(torch.randn(4, 3, 6)), "input size 5 got 6"),
         (lambda: GRU(5, 7)(torch.randn(4, 3, 2, 5)), "4 axes"),

@@ -64,7 +64,7 @@ def test_one_step_one_sequence_and_many_sequences_are_ordinary_cases(kind: type,
 @pytest.mark.parametrize("reverse", [False, True])
 def test_gradients_and_their_gradients_are_those_of_finite_differences(kind: type, reverse: bool) -> None:
     torch.manual_seed(0)
-    layer = shaken(kind(2, 3, bidirectional=reverse)).double()
+    layer: Any = shaken(kind(2, 3, bidirectional=reverse)).double()
     places = 2 if reverse else 1
     inputs = [torch.randn(3, 2, 2, dtype=torch.double, requires_grad=True)]
     inputs += [torch.randn(places, 2, 3, dtype=torch.double, requires_grad=True) for _ in range(layer.states)]
@@ -81,7 +81,7 @@ def test_gradients_and_their_gradients_are_those_of_finite_differences(kind: typ
 
 @pytest.mark.parametrize("kind", [LSTM, GRU])
 def test_the_same_input_gives_the_same_bytes(kind: type) -> None:
-    layer = shaken(kind(5, 24))
+    layer: Any = shaken(kind(5, 24))
     x, states = torch.randn(6, 33, 5), [torch.randn(1, 33, 24) for _ in range(layer.states)]
     first, second = (outputs_and_gradients(layer, x, states) for _ in range(2))
     assert all(torch.equal(left, right) for left, right in zip(first, second, strict=True))

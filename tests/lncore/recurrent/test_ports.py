@@ -17,7 +17,7 @@ def _tensorflow_case(carry: bool) -> tuple[Any, torch.Tensor, tuple[torch.Tensor
 
     TF-Addons normalizes Wx + Uh + b once per path without a bias inside; the bias is added behind as here.
     """
-    layer = LSTM(
+    layer: Any = LSTM(
         2, 2, norm=partial(LayerNorm, eps=1e-12), normalize_cell_state="carry" if carry else "output"
     ).double()
     with torch.no_grad():
@@ -62,7 +62,7 @@ def _arrays(layer: Any) -> dict[str, np.ndarray]:
 def test_the_authors_lstm_with_its_double_bias() -> None:
     """lnlstm_layer of the authors' layers.py: LN(x·W + b) + LN(h·U) + b, then LN of the cell for the output only."""
     torch.manual_seed(0)
-    layer = shaken(LSTM(3, 4, inner_bias=True).double())
+    layer: Any = shaken(LSTM(3, 4, inner_bias=True).double())
     with torch.no_grad():
         layer.bias_hh_l0.zero_()
     p, x = _arrays(layer), np.random.default_rng(0).normal(size=(5, 2, 3))
@@ -80,14 +80,17 @@ def test_the_authors_lstm_with_its_double_bias() -> None:
 
 def test_the_papers_gru_normalizes_two_gates_together_and_the_candidate_alone() -> None:
     torch.manual_seed(0)
-    layer = shaken(GRU(3, 4, bias=False).double())
+    layer: Any = shaken(GRU(3, 4, bias=False).double())
     p, x = _arrays(layer), np.random.default_rng(0).normal(size=(5, 2, 3))
     h = np.zeros((2, 4))
     for step in x:
         inputs, before = step @ p["weight_ih_l0"].T, h @ p["weight_hh_l0"].T
-        gates = sum(
-            _norm(z[:, :8], p[f"{path}.gates.weight"], p[f"{path}.gates.bias"])
-            for z, path in ((inputs, "input_norm_l0"), (before, "recurrent_norm_l0"))
+        gates = np.sum(
+            [
+                _norm(z[:, :8], p[f"{path}.gates.weight"], p[f"{path}.gates.bias"])
+                for z, path in ((inputs, "input_norm_l0"), (before, "recurrent_norm_l0"))
+            ],
+            axis=0,
         )
         r, z = np.split(_logistic(gates), 2, axis=-1)
         new, old = (
@@ -100,7 +103,7 @@ def test_the_papers_gru_normalizes_two_gates_together_and_the_candidate_alone() 
 
 def test_hastes_gru_normalizes_all_three_gates_together() -> None:
     torch.manual_seed(0)
-    layer = shaken(GRU(3, 4, joint=True).double())
+    layer: Any = shaken(GRU(3, 4, joint=True).double())
     p, x = _arrays(layer), np.random.default_rng(0).normal(size=(5, 2, 3))
     h = np.zeros((2, 4))
     for step in x:
@@ -114,7 +117,7 @@ def test_hastes_gru_normalizes_all_three_gates_together() -> None:
 
 
 def test_forget_bias_and_gain_start_where_they_are_told_to() -> None:
-    layer = LSTM(3, 4, forget_bias=1.0, gain_init=0.1)
+    layer: Any = LSTM(3, 4, forget_bias=1.0, gain_init=0.1)
     assert layer.bias_ih_l0.tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * 8
     for name in ("input_norm_l0", "recurrent_norm_l0", "cell_norm_l0"):
         assert layer.get_submodule(name).weight.unique().tolist() == pytest.approx([0.1])
