@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from api.errors import Stale
+from domain.run import RunStatus
 from domain.store.pages import Page
 
 REVALIDATE = "private, no-cache"
@@ -51,6 +52,12 @@ def answered(
     if status == 200 and names(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=all_headers)
     return Response(body, status_code=status, media_type="application/json", headers=all_headers)
+
+
+def ask_again(counts: Mapping[str, int]) -> dict[str, str]:
+    """A hint while any of these runs (counted by status) isn't final: it need not be asked for more often."""
+    is_open = any(count for status, count in counts.items() if not RunStatus(status).is_final)
+    return {"Retry-After": "2"} if is_open else {}
 
 
 def paged(request: Request, page: Page[Any], *, headers: Mapping[str, str] | None = None) -> Response:

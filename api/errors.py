@@ -12,8 +12,10 @@ Refusal
 ├── WrongMethod 405
 ├── Stale 412                 If-Match names a version that is no longer current
 ├── WrongHost 400
+├── TooManyRuns 429           the queue is full
 ├── Broken 500                our mistake; the log has the traceback under the request's id
-└── Busy 503                  try again: the database or the broker does not answer
+├── Busy 503                  try again: the database or the broker does not answer
+└── StorageFull 507           the disk of the database is full
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
@@ -32,8 +34,11 @@ from starlette.types import Receive, Scope, Send
 from domain import errors as domain
 from domain.errors import FieldError
 
+FULL_DISK = ("database or disk is full", "No space left on device")
+"""What SQLite and PostgreSQL say then."""
+
 PROBLEM_JSON = "application/problem+json"
-DATABASE_AWAY = (PoolTimeout, OperationalError)
+DATABASE_AWAY = (PoolTimeout, OperationalError, InterfaceError)
 """What SQLAlchemy raises while the database restarts, or has no connection free."""
 
 
@@ -153,6 +158,23 @@ class Busy(Refusal):
         super().__init__(detail, headers={"Retry-After": "1"})
 
 
+class StorageFull(Refusal):
+    status, code = HTTPStatus.INSUFFICIENT_STORAGE, "storage-full"
+    meaning = "The disk of the database is full: reading goes on, writing waits for space."
+
+    def __init__(self) -> None:
+        super().__init__("The disk of the database is full; make room, then ask again.")
+
+
+class TooManyRuns(Refusal):
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "too-many-runs"
+    meaning = "The queue is as full as this service allows (NORMLAB_MAX_QUEUED_RUNS)."
+
+    def __init__(self, queued: int, wanted: int, most: int) -> None:
+        detail = f"{queued} runs are queued and {wanted} more would pass the limit of {most}; wait, or cancel some."
+        super().__init__(detail, headers={"Retry-After": "60"})
+
+
 class _Kind(NamedTuple):
     status: HTTPStatus
     code: str
@@ -203,6 +225,8 @@ def problem(scope: Scope, error: Exception) -> JSONResponse:
             headers = {"WWW-Authenticate": 'Bearer realm="normlab"'} if kind.status == HTTPStatus.UNAUTHORIZED else {}
             errors = error.errors if isinstance(error, domain.InvalidSpec) else []
             return _document(scope, kind, _sentence(errors) if errors else str(error), errors, headers)
+    if isinstance(error, OperationalError) and any(sign in str(error.orig) for sign in FULL_DISK):
+        return problem(scope, StorageFull())
     if isinstance(error, DATABASE_AWAY):
         return problem(scope, Busy("The database does not answer just now; ask again."))
     return problem(scope, Broken())

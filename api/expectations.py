@@ -1,9 +1,10 @@
-"""What a submission is told beside its record: warnings, and how many runs wait before it."""
+"""What a submission meets beside its own mistakes: warnings, the runs that wait before it, a queue that is full."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from api.errors import TooManyRuns
 from domain.comparison import VerdictWord
 from domain.store import runs, workers
 
@@ -20,6 +21,13 @@ def warnings(c: Connection, *, queue: str, seeds: Sequence[int]) -> list[str]:
     if len(seeds) < FEWEST_SEEDS:
         found.append(f"With {len(seeds)} of at least {FEWEST_SEEDS} seeds a comparison answers {TOO_FEW!r}.")
     return found
+
+
+def refuse_when_full(c: Connection, *, more: int, most: int) -> None:
+    """Raises TooManyRuns when `more` queued runs would pass the limit of the settings."""
+    queued = sum(depth["queued"] for depth in runs.queue_depths(c).values())
+    if queued + more > most:
+        raise TooManyRuns(queued, more, most)
 
 
 def runs_ahead(c: Connection, *, queue: str) -> int:

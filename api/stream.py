@@ -11,9 +11,9 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from api.errors import DATABASE_AWAY
 from domain.database import Database
 from domain.event import Event
 from domain.store import events
@@ -110,7 +110,7 @@ class EventStream:
         while self._followers and not self._stopped:
             try:
                 batch = await self._after(seq, EVERYTHING)
-            except SQLAlchemyError as error:
+            except DATABASE_AWAY as error:
                 log.warning("the event log can't be read just now: %s", error)
                 batch = []
             if batch:

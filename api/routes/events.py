@@ -8,6 +8,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.answers import json_of
 from api.context import context_of
+from api.errors import DATABASE_AWAY
 from api.stream import Filter, SlowReader
 
 router = APIRouter(tags=["events"])
@@ -41,7 +42,7 @@ async def follow_events(
     try:
         async for event in context_of(request).stream.follow(start, chosen):
             yield ServerSentEvent(event=event.kind, id=str(event.seq), raw_data=json_of(event).decode())
-    except SlowReader:
-        # Closed without a word: the browser comes back by itself with the id of the last event it read.
+    except (SlowReader, *DATABASE_AWAY):
+        # Closed without a word: a browser comes back by itself, with the id of the last event it read.
         return
     yield ServerSentEvent(event="bye", raw_data="{}", retry=RETRY_MS)

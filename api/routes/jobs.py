@@ -1,23 +1,24 @@
 """Jobs: one spec with its seeds; submitted, read, steered, renamed, deleted."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from api.answers import PageOf, answered, paged, require_current
+from api.answers import PageOf, answered, ask_again, paged, require_current
 from api.auth import CurrentKey
 from api.body import JsonObject, validated
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.estimates import Estimate, estimate
-from api.expectations import runs_ahead, warnings
+from api.expectations import refuse_when_full, runs_ahead, warnings
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
 from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
 from domain.catalog import Catalog
-from domain.job import Job, JobRequest, JobSubmission, Line, Tags, parse_job, spec_hash
+from domain.job import Job, JobRequest, JobSpec, JobSubmission, Line, Tags, parse_job, spec_hash
 from domain.run import Action
 from domain.size import Size, size_of
 from domain.store import jobs, runs
@@ -52,9 +53,7 @@ class PlannedJob(BaseModel):
     spec: dict[str, Any] = Field(description="Resolved: every default filled in.")
     spec_hash: str
     seeds: list[int]
-    size: Size = Field(
-        description="Numbers the model holds and one step keeps; estimated without building it."
-    )
+    size: Size = Field(description="Numbers the model holds and one step keeps; estimated without building it.")
 
 
 class Plan(BaseModel):
@@ -98,6 +97,7 @@ def create_job(
             return answered(request, _plan(c, submission, catalog))
 
     def submit(c: Connection) -> Created:
+        refuse_when_full(c, more=len(submission.seeds), most=settings.max_queued_runs)
         job = _submit(c, submission, key.owner, catalog, settings.max_attempts)
         return Created(job, f"/v1/jobs/{job.id}")
 
@@ -113,20 +113,20 @@ def _submit(c: Connection, submission: JobSubmission, owner: str, catalog: Catal
 
 
 def _plan(c: Connection, submission: JobSubmission, catalog: Catalog) -> Plan:
-    spec = submission.spec
-    expected = estimate(c, [(spec, len(submission.seeds))], catalog)
-    label = jobs.label_of(spec)
+    spec, seeds = submission.spec, submission.seeds
+    expected = estimate(c, [(spec, len(seeds))], catalog)
+    planned = plan_job(spec, seeds, catalog, label=jobs.label_of(spec), key={}, digest=spec_hash(spec))
+    said = warnings(c, queue=submission.queue, seeds=seeds)
+    return Plan(jobs=[planned], runs=len(seeds), seconds=expected.seconds, estimate=expected, warnings=said)
+
+
+def plan_job(
+    spec: JobSpec, seeds: Sequence[int], catalog: Catalog, *, label: str, key: dict[str, Any], digest: str
+) -> PlannedJob:
+    """What a dry run shows of one job."""
     resolved = spec.resolved()
-    planned = PlannedJob(
-        label=label,
-        key={},
-        spec=resolved,
-        spec_hash=spec_hash(spec),
-        seeds=list(submission.seeds),
-        size=size_of(resolved, catalog),
-    )
-    said = warnings(c, queue=submission.queue, seeds=submission.seeds)
-    return Plan(jobs=[planned], runs=len(submission.seeds), seconds=expected.seconds, estimate=expected, warnings=said)
+    size = size_of(resolved, catalog)
+    return PlannedJob(label=label, key=key, spec=resolved, spec_hash=digest, seeds=list(seeds), size=size)
 
 
 @router.get("", response_model=PageOf[Job])
@@ -157,7 +157,8 @@ def list_jobs(
 def read_job(request: Request, database: CurrentDatabase, job_id: JobId) -> Response:
     """One job; `counts` and `outcomes` say how its runs are."""
     with database.read() as c:
-        return answered(request, jobs.get(c, job_id))
+        job = jobs.get(c, job_id)
+    return answered(request, job, headers=ask_again(job.counts))
 
 
 @router.patch(

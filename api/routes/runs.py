@@ -7,7 +7,7 @@ import anyio
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.answers import PageOf, answered, listed, paged
+from api.answers import PageOf, answered, ask_again, listed, paged
 from api.context import CurrentDatabase
 from api.parameters import Cursor, Limit, Only, RunId, SeqCursor, Statuses
 from domain.database import Database
@@ -21,8 +21,6 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 LOOK_AGAIN = 0.25
 """Seconds between looks at a run that somebody waits for."""
-RETRY_AFTER = {"Retry-After": "2"}
-"""A hint while a run is not final: it need not be asked for more often."""
 
 Wait = Annotated[float, Query(ge=0, le=60, description="Answer when the run is final, or after so many seconds.")]
 LineCursor = Annotated[
@@ -60,7 +58,7 @@ async def read_run(request: Request, database: CurrentDatabase, run_id: RunId, w
     while not run.status.is_final and time.monotonic() < deadline and not await request.is_disconnected():
         await anyio.sleep(LOOK_AGAIN)
         run = await run_in_threadpool(_read, database, run_id)
-    return answered(request, run, headers={} if run.status.is_final else RETRY_AFTER)
+    return answered(request, run, headers=ask_again({run.status: 1}))
 
 
 def _read(database: Database, run_id: str) -> Run:

@@ -5,23 +5,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from api.answers import PageOf, answered, listed, paged
+from api.answers import PageOf, answered, ask_again, listed, paged
 from api.auth import CurrentKey
 from api.body import JsonObject
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
+from api.errors import BadParameter
 from api.estimates import Estimate, estimate
-from api.expectations import runs_ahead, warnings
+from api.expectations import refuse_when_full, runs_ahead, warnings
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
 from api.parameters import Cursor, Limit, Search, StudyId
-from api.routes.jobs import DryRun, Plan, PlannedJob
+from api.routes.jobs import DryRun, Plan, plan_job
 from domain.catalog import Catalog
 from domain.job import Job
-from domain.metric import MetricChoice, describe_metric
+from domain.metric import MetricChoice, describe_metric, metric_problem
 from domain.results import RunResult
 from domain.run import Action, Run
-from domain.size import size_of
 from domain.store import jobs, runs, studies
 from domain.store.results import results
 from domain.study import Cell, Study, StudyRequest, StudySpec, parse_study
@@ -78,6 +78,7 @@ def create_study(
             return answered(request, _plan(c, spec, cells, catalog))
 
     def submit(c: Connection) -> Created:
+        refuse_when_full(c, more=len(cells) * len(spec.seeds), most=settings.max_queued_runs)
         before = runs_ahead(c, queue=spec.queue)
         expected = _estimate(c, spec, cells, catalog)
         said = warnings(c, queue=spec.queue, seeds=spec.seeds)
@@ -93,21 +94,15 @@ def _estimate(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalo
 
 
 def _plan(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalog) -> Plan:
-    seeds = list(spec.seeds)
     expected = _estimate(c, spec, cells, catalog)
     planned = [
-        PlannedJob(
-            label=cell.label,
-            key=cell.key,
-            spec=(resolved := cell.spec.resolved()),
-            spec_hash=cell.spec_hash,
-            seeds=seeds,
-            size=size_of(resolved, catalog),
-        )
+        plan_job(cell.spec, spec.seeds, catalog, label=cell.label, key=cell.key, digest=cell.spec_hash)
         for cell in cells
     ]
     said = warnings(c, queue=spec.queue, seeds=spec.seeds)
-    return Plan(jobs=planned, runs=len(cells) * len(seeds), seconds=expected.seconds, estimate=expected, warnings=said)
+    return Plan(
+        jobs=planned, runs=len(cells) * len(spec.seeds), seconds=expected.seconds, estimate=expected, warnings=said
+    )
 
 
 @router.get("", response_model=PageOf[Study])
@@ -123,7 +118,8 @@ def list_studies(
 def read_study(request: Request, database: CurrentDatabase, study: StudyId) -> Response:
     """One study, by id or by name; `counts` and `outcomes` say how its runs are."""
     with database.read() as c:
-        return answered(request, studies.get(c, study))
+        found = studies.get(c, study)
+    return answered(request, found, headers=ask_again(found.counts))
 
 
 @router.get("/{study}/jobs", response_model=PageOf[Job])
@@ -152,6 +148,9 @@ def read_study_results(
     with database.read() as c:
         found = studies.get(c, study)
         chosen = MetricChoice(name=metric, at=found.metric.at) if metric else found.metric
+        problem = metric_problem(chosen.name, catalog)
+        if problem:
+            raise BadParameter("metric", problem)
         lower = describe_metric(chosen.name, catalog).lower_is_better
         return listed(request, results(c, chosen, study_id=found.id, lower_is_better=lower))
 

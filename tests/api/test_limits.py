@@ -1,0 +1,119 @@
+"""What has an end: queue places, connections, disk; each said with the status that fits, and nothing half done."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from api.context import Context
+from domain.database import Database
+from domain.run import RunStatus
+from domain.settings import Settings
+from tests.api import specs
+from tests.api.conftest import client_of
+
+
+def context(api: TestClient) -> Context:
+    app: Any = api.app
+    found: Context = app.state.context
+    return found
+
+
+def test_a_full_queue_is_429_and_nothing_is_stored(settings: Settings, token: str) -> None:
+    with client_of(settings.model_copy(update={"max_queued_runs": 12}), token) as api:
+        assert api.post("/v1/studies", json=specs.study()).status_code == 201
+        answer = api.post("/v1/jobs", json=specs.job())
+        assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-runs")
+        assert answer.headers["retry-after"]
+        assert len(api.get("/v1/jobs").json()["data"]) == 4
+
+
+def test_a_database_without_a_free_connection_is_503_and_comes_back(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = context(api).database.reader
+    monkeypatch.setattr(engine.pool, "_timeout", 0.05)
+    with ExitStack() as held:
+        for _ in range(engine.pool.size() + 4):  # type: ignore[attr-defined]
+            held.enter_context(engine.connect())
+        answer = api.get("/v1/jobs")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/busy")
+        assert answer.headers["retry-after"] == "1"
+    assert api.get("/v1/jobs").status_code == 200
+
+
+def test_a_full_disk_is_507_while_reading_goes_on(api: TestClient) -> None:
+    writer = context(api).database.writer
+    with writer.connect() as c:
+        pages = c.execute(text("PRAGMA page_count")).scalar_one()
+        c.execute(text(f"PRAGMA max_page_count={pages}"))
+    while (answer := api.post("/v1/jobs", json=specs.job(seeds=100))).status_code == 201:
+        pass
+    assert (answer.status_code, answer.json()["type"]) == (507, "/problems/storage-full")
+    runs = api.get("/v1/jobs", params={"limit": 1}).json()["data"]
+    assert api.get("/v1/runs", params={"limit": 1}).status_code == 200
+    assert sum(sum(job["counts"].values()) for job in runs) in {0, 100}
+
+
+def test_a_table_that_is_missing_is_not_our_mistake(api: TestClient) -> None:
+    with context(api).database.writer.begin() as c:
+        c.execute(text("ALTER TABLE idempotency RENAME TO gone"))
+    answer = api.post("/v1/jobs", json=specs.job(), headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 503
+    assert api.get("/v1/jobs").json()["data"] == []
+
+
+def test_readyz_names_what_is_missing(api: TestClient, store: Database) -> None:
+    answer = api.get("/readyz")
+    assert (answer.status_code, answer.json()["database"]["ok"], answer.json()["broker"]["ok"]) == (503, True, False)
+    with store.writer.begin() as c:
+        c.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    assert "python -m migrations" in api.get("/readyz").json()["database"]["detail"]
+
+
+def test_queues_are_listed_with_what_waits_and_who_serves(api: TestClient, store: Database) -> None:
+    api.post("/v1/jobs", json=specs.job(queue="cpu"))
+    queues = {queue["name"]: queue for queue in api.get("/v1/queues").json()["data"]}
+    assert list(queues) == ["default", "cpu", "gpu"]
+    assert (queues["cpu"]["queued"], queues["cpu"]["workers"]) == (2, 0)
+    specs.train_all(store)
+    assert {queue["workers"] for queue in api.get("/v1/queues").json()["data"]} == {1}
+
+
+def test_a_worker_is_told_to_drain(api: TestClient, store: Database) -> None:
+    specs.train_all(store)
+    worker = api.get("/v1/workers", params={"live": True}).json()["data"][0]
+    assert api.post(f"/v1/workers/{worker['id']}/drain").json()["draining"] is True
+
+
+def test_hints_to_ask_again_end_with_the_runs(api: TestClient, store: Database) -> None:
+    study = api.post("/v1/studies", json=specs.study()).json()["id"]
+    job = api.get("/v1/jobs").json()["data"][0]["id"]
+    for path in (f"/v1/studies/{study}", f"/v1/jobs/{job}"):
+        assert "retry-after" in api.get(path).headers
+    specs.train_all(store)
+    for path in (f"/v1/studies/{study}", f"/v1/jobs/{job}"):
+        answer = api.get(path)
+        assert "retry-after" not in answer.headers
+        assert answer.json()["counts"][RunStatus.SUCCEEDED] > 0
+
+
+def test_the_catalog_is_asked_for_once(api: TestClient) -> None:
+    first = api.get("/v1/catalog")
+    assert {"normalizations", "architectures", "datasets", "metrics"} <= set(first.json()["menus"])
+    assert {"adam", "sgd"} <= set(first.json()["optimizers"])
+    assert api.get("/v1/catalog", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+    assert api.get("/v1/catalog/normalizations/layer_norm").json()["name"] == "layer_norm"
+
+
+def test_the_documentation_needs_no_internet(api: TestClient) -> None:
+    page = api.get("/docs")
+    assert "http" not in page.text
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js", "openapi.json"):
+        assert api.get(f"/docs/{name}").status_code == 200
+    assert api.get("/docs/swagger-ui-bundle.js.map").status_code == 404
+    older = api.get("/docs/openapi.json").json()
+    assert older["openapi"].startswith("3.0.")
+    assert '"null"' not in api.get("/docs/openapi.json").text
