@@ -95,6 +95,11 @@ def features_back(rows: Tensor) -> Tensor:
     return rows.movedim(-1, 1) if rows.dim() == 4 else rows
 
 
+def channels_second(x: Tensor) -> Tensor:
+    """`x` with its features on the second axis, as torch's batch normalization wants them; its own inverse."""
+    return x.transpose(1, 2) if x.dim() == 3 else x
+
+
 def whole_case(x: Tensor, image_axes: str) -> bool:
     """Whether the statistics of `x` run over channels, height and width together instead of over the features alone."""
     return x.dim() == 4 and image_axes == "chw"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Axes = int | tuple[int, ...]
 
@@ -49,3 +50,28 @@ def moments(x: Tensor, axes: Axes) -> Moments:
 def mean_square(x: Tensor, axes: Axes) -> Tensor:
     """Mean of the squares of `x` over `axes`, kept at size 1."""
     return widen(x).square().mean(axes, keepdim=True)
+
+
+class BatchMoments(NamedTuple):
+    """A batch standardized per channel, and the mean and unbiased variance that did it, without gradient."""
+
+    standardized: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def standardize_batch(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> BatchMoments:
+    """Standardize each channel of `x` (batch, channels, …; float32 or float64) over batch and positions.
+
+    torch's own batch normalization does the work, forward and backward, after the first case is subtracted: the result
+    doesn't see that shift, but without it a large offset would cost float32 its digits.
+    """
+    first = x.detach().select(0, 0)
+    if x.dim() > 2:
+        first = first.flatten(1).select(1, 0)
+    shifted = x - first.reshape(-1, *(1,) * (x.dim() - 2))
+    # With a momentum of one, torch's running statistics are those of this batch.
+    mean, variance = torch.zeros_like(first), torch.zeros_like(first)
+    weight, bias = (None if parameter is None else parameter.to(x.dtype) for parameter in (weight, bias))
+    y = functional.batch_norm(shifted, mean, variance, weight, bias, training=True, momentum=1.0, eps=eps)
+    return BatchMoments(y, mean + first, variance)

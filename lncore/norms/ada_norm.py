@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from lncore import kernels
 from lncore.layer import Eps, NormLayer, case_rows, from_case_rows
-from lncore.moments import moments
+from lncore.moments import moments, widen
 from lncore.options import Range, checked
 
 
@@ -58,6 +59,8 @@ class AdaNorm(NormLayer):
         return from_case_rows(z, x, self.image_axes).to(x.dtype)
 
     def _standardized(self, rows: Tensor) -> Tensor:
+        if self.eps_place == "inside" and not self.unbiased:
+            return kernels.layer_norm(widen(rows), None, None, self.eps)
         statistics, count = moments(rows, -1), rows.shape[-1]
         variance = statistics.variance
         if self.unbiased and count > 1:

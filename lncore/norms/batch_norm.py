@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lncore.layer import (
     Gain,
@@ -12,11 +11,11 @@ from lncore.layer import (
     PositiveEps,
     along_features,
     bias_parameter,
+    channels_second,
     check_batch,
-    feature_axis,
     gain_parameter,
 )
-from lncore.moments import widen
+from lncore.moments import standardize_batch, widen
 from lncore.options import Range, Rule, checked
 
 
@@ -81,19 +80,12 @@ class BatchNorm(NormLayer):
 
     def _from_batch(self, x: Tensor) -> Tensor:
         count = check_batch(self, x)
-        wide = widen(x).movedim(feature_axis(x), 1)
-        first = first_case(wide)
-        # torch keeps these two for the backward pass, so they are copies the layer won't change again.
-        mean, variance = self.running_mean - first, self.running_var.to(wide.dtype, copy=True)
         weight, eps = self._scaled(count)
-        shifted = wide - along_channels(first, wide)
-        y = functional.batch_norm(
-            shifted, mean, variance, as_type(weight, wide), as_type(self.bias, wide), True, self.momentum, eps
-        )
+        batch = standardize_batch(channels_second(widen(x)), weight, self.bias, eps)
         with torch.no_grad():
-            self.running_mean.copy_(mean + first)
-            self.running_var.copy_(variance)
-        return y.movedim(1, feature_axis(x)).to(x.dtype)
+            self.running_mean.lerp_(batch.mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(batch.variance.to(self.running_var.dtype), self.momentum)
+        return channels_second(batch.standardized).to(x.dtype)
 
     def _scaled(self, count: int) -> tuple[Tensor | None, float]:
         """Gain and ε that turn torch's biased formula into the unbiased one where that is wanted."""
@@ -109,16 +101,3 @@ class BatchNorm(NormLayer):
         if self.weight is not None and self.bias is not None:
             y = y * along_features(self.weight, x) + along_features(self.bias, x)
         return y.to(x.dtype)
-
-
-def first_case(wide: Tensor) -> Tensor:
-    """The first value of every channel of (batch, channels, …), without gradient."""
-    return wide.detach()[0].flatten(1)[:, 0] if wide.dim() > 2 else wide.detach()[0]
-
-
-def as_type(parameter: Tensor | None, wide: Tensor) -> Tensor | None:
-    return None if parameter is None else parameter.to(wide.dtype)
-
-
-def along_channels(parameter: Tensor, wide: Tensor) -> Tensor:
-    return parameter.reshape(-1, *(1,) * (wide.dim() - 2))

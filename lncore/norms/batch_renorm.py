@@ -5,8 +5,16 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from lncore.layer import Eps, NormLayer, along_features, bias_parameter, check_batch, feature_axis, gain_parameter
-from lncore.moments import Moments, moments, widen
+from lncore.layer import (
+    NormLayer,
+    PositiveEps,
+    along_features,
+    bias_parameter,
+    channels_second,
+    check_batch,
+    gain_parameter,
+)
+from lncore.moments import standardize_batch, widen
 from lncore.options import Range, Rule, checked
 
 
@@ -58,7 +66,7 @@ class BatchRenorm(NormLayer):
         relax_after: Annotated[int, Range(ge=0, le=10_000_000)] = 5000,
         r_full_at: Annotated[int, Range(ge=0, le=10_000_000)] = 40_000,
         d_full_at: Annotated[int, Range(ge=0, le=10_000_000)] = 25_000,
-        eps: Eps = 1e-3,
+        eps: PositiveEps = 1e-3,
         momentum: Annotated[float, Range(gt=0, le=1)] = 0.01,
         affine: bool = True,
     ) -> None:
@@ -79,7 +87,18 @@ class BatchRenorm(NormLayer):
     def normalize(self, x: Tensor) -> Tensor:
         if x.numel() == 0:
             return x.clone()
-        y = self._from_batch(x) if self.training else self._from_running(x)
+        if not self.training:
+            return self._affine(self._from_running(x), x)
+        count = check_batch(self, x)
+        batch = standardize_batch(channels_second(widen(x)), None, None, self.eps)
+        with torch.no_grad():
+            deviation = torch.sqrt(batch.variance * ((count - 1) / count) + self.eps)
+            r, d = self._correction(batch.mean, deviation)
+            self._remember(batch.mean, deviation)
+        y = channels_second(batch.standardized) * along_features(r, x) + along_features(d, x)
+        return self._affine(y, x)
+
+    def _affine(self, y: Tensor, x: Tensor) -> Tensor:
         if self.weight is not None and self.bias is not None:
             y = y * along_features(self.weight, x) + along_features(self.bias, x)
         return y.to(x.dtype)
@@ -87,27 +106,17 @@ class BatchRenorm(NormLayer):
     def _from_running(self, x: Tensor) -> Tensor:
         return (widen(x) - along_features(self.running_mean, x)) / along_features(self.running_deviation, x)
 
-    def _from_batch(self, x: Tensor) -> Tensor:
-        check_batch(self, x)
-        batch = moments(x, tuple(axis for axis in range(x.dim()) if axis != feature_axis(x)))
-        deviation = torch.sqrt(batch.variance + self.eps)
-        with torch.no_grad():
-            r, d = self._correction(batch, deviation, x)
-            self._remember(batch, deviation)
-        return batch.deviation / deviation * r + d
-
-    def _correction(self, batch: Moments, deviation: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _correction(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
         r_limit = 1 + (self.r_max - 1) * self._progress(self.r_full_at)
         d_limit = self.d_max * self._progress(self.d_full_at)
-        running = along_features(self.running_deviation, x)
-        ratio = (deviation / running).clamp(1 / r_limit, r_limit)
-        return ratio, ((batch.mean - along_features(self.running_mean, x)) / running).clamp(-d_limit, d_limit)
+        ratio = (deviation / self.running_deviation).clamp(1 / r_limit, r_limit)
+        return ratio, ((mean - self.running_mean) / self.running_deviation).clamp(-d_limit, d_limit)
 
     def _progress(self, full_at: int) -> Tensor:
         """From 0 at `relax_after` to 1 at `full_at`; a tensor, so that the step never has to leave the device."""
         return ((self.steps - self.relax_after) / max(full_at - self.relax_after, 1)).clamp(0, 1)
 
-    def _remember(self, batch: Moments, deviation: Tensor) -> None:
-        self.running_mean.lerp_(batch.mean.flatten().to(self.running_mean.dtype), self.momentum)
-        self.running_deviation.lerp_(deviation.flatten().to(self.running_deviation.dtype), self.momentum)
+    def _remember(self, mean: Tensor, deviation: Tensor) -> None:
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_deviation.lerp_(deviation.to(self.running_deviation.dtype), self.momentum)
         self.steps.add_(1)

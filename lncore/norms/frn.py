@@ -5,7 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lncore.layer import Eps, NormLayer, along_features, bias_parameter, gain_parameter
+from lncore import kernels
+from lncore.layer import Eps, NormLayer, along_features, bias_parameter, channels_second, gain_parameter
 from lncore.moments import mean_square, widen
 from lncore.options import checked
 
@@ -41,10 +42,17 @@ class FilterResponseNorm(NormLayer):
         self.eps: nn.Parameter | float = nn.Parameter(torch.tensor(float(eps))) if learn_eps else eps
 
     def normalize(self, x: Tensor) -> Tensor:
-        axes = {4: (2, 3), 3: (1,)}.get(x.dim(), (-1,))
-        eps = self.eps.abs() if isinstance(self.eps, Tensor) else self.eps
-        y = widen(x) * torch.rsqrt(mean_square(x, axes) + eps)
+        y = self._scaled(widen(x))
         y = y * along_features(self.weight, x) + along_features(self.bias, x)
         if self.threshold is not None:
             y = torch.maximum(y, along_features(self.threshold, x))
         return y.to(x.dtype)
+
+    def _scaled(self, wide: Tensor) -> Tensor:
+        """Each channel divided by the root of its mean square over the positions."""
+        if isinstance(self.eps, Tensor):
+            axes = {4: (2, 3), 3: (1,)}.get(wide.dim(), (-1,))
+            return wide * torch.rsqrt(mean_square(wide, axes) + self.eps.abs())
+        if wide.dim() == 4:
+            return kernels.rms_norm(wide.flatten(2), None, self.eps).reshape(wide.shape)
+        return channels_second(kernels.rms_norm(channels_second(wide), None, self.eps))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lncore import kernels
 from lncore.layer import Eps, NormLayer, bias_parameter, check_groups, features_back, features_last, gain_parameter
 from lncore.moments import mean_square, widen
 from lncore.options import Range, Rule, checked
@@ -80,7 +81,7 @@ class PowerNorm(NormLayer):
 
     def _scaled(self, rows: Tensor) -> Tensor:
         grouped = rows.unflatten(-1, (self.groups, -1))
-        return (grouped * torch.rsqrt(mean_square(grouped, -1) + self.eps)).reshape(rows.shape)
+        return kernels.rms_norm(grouped, None, self.eps).reshape(rows.shape)
 
     def _from_batch(self, rows: Tensor) -> Tensor:
         square = mean_square(rows.detach(), tuple(range(rows.dim() - 1))).flatten()
