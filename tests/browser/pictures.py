@@ -28,6 +28,7 @@ def addresses(ids: dict[str, str]) -> dict[str, str]:
         "studies": "/studies",
         "study": f"/studies/{ids['study']}",
         "study-seeds": f"/studies/{ids['study']}?show=seeds&at=batch+size+4&of=batch+size+4",
+        "study-many": f"/studies/{ids['many']}",
         "study-few": f"/studies/{ids['conv']}",
         "new-study": "/studies/new?template=demo",
         "jobs": "/jobs",

@@ -4,10 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.dashboard.figures.plot import Figure, Trace, marker, note, padded, rounded, whiskers
+from api.dashboard.figures.plot import Figure, Trace, held, marker, note, rounded, whiskers
 from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot, colour
 from domain.numbers import decimals_for, number
+
+Box = tuple[float, float, float, float]
+WIDTH, HEIGHT, CHARACTER = 720.0, 290.0, 6.7
+"""Pixels of the plot on a wide screen and of a letter: enough to see which names would meet."""
+PLACES = (("left", 11), ("right", 11), ("left", -11), ("right", -11), ("left", 27), ("right", 27), ("left", -27))
+"""Where a name may stand: the side of it that faces the point, and pixels upwards."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +42,14 @@ def frontier(points: Sequence[Point], *, lower_is_better: bool) -> list[Point]:
 def cost(points: Sequence[Point], *, y_title: str, lower_is_better: bool) -> Figure:
     """The figure of one stratum; points without a finite cost and value are left to the table."""
     shown = [p for p in points if math.isfinite(p.cost) and math.isfinite(p.value)]
-    x_range = padded([p.cost + s * (p.cost_half or 0) for p in shown for s in (-1, 1)], 0.18)
-    y_range = padded([p.value + s * (p.value_half or 0) for p in shown for s in (-1, 1)], 0.12)
+    x_range = held(((p.cost, p.cost_half) for p in shown), 0.18)
+    y_range = held(((p.value, p.value_half) for p in shown), 0.12)
     layout = {
         "hovermode": "closest",
         "margin": {"l": 46, "r": 12, "t": 8, "b": 42},
         "xaxis": {"title": {"text": "time of a training step, ms"}, "range": x_range, "showgrid": True, "nticks": 6},
         "yaxis": {"title": {"text": y_title}, "range": y_range, "nticks": 6},
-        "annotations": [_label(point, shown, x_range, y_range) for point in shown],
+        "annotations": _labels(shown, x_range, y_range),
         "meta": {"narrow": {"margin": {"l": 42, "r": 8}}},
     }
     edge = frontier(shown, lower_is_better=lower_is_better)
@@ -83,23 +89,37 @@ def _point(point: Point) -> Trace:
     }
 
 
-def _label(point: Point, all_points: Sequence[Point], x_range: list[float], y_range: list[float]) -> dict[str, object]:
-    """A name beside its point: above, or below where a close neighbour stands higher; inwards near the right edge."""
-    wide, high = x_range[1] - x_range[0], y_range[1] - y_range[0]
-    crowded = any(
-        other is not point
-        and abs(other.cost - point.cost) < 0.2 * wide
-        and 0 <= other.value - point.value < 0.12 * high
-        for other in all_points
-    )
-    inward = point.cost > x_range[1] - 0.22 * wide
-    return note(
-        point.cost,
-        point.value,
-        point.name,
-        xanchor="right" if inward else "left",
-        xshift=-10 if inward else 10,
-        yshift=-11 if crowded else 11,
-        font={"size": 12},
-        name="label",
-    )
+def _labels(points: Sequence[Point], x_range: list[float], y_range: list[float]) -> list[dict[str, object]]:
+    """A name beside each point, at the first of several places where it meets no other name and no point."""
+    spots = [_pixels(point, x_range, y_range) for point in points]
+    taken = [(x - 8, y - 8, x + 8, y + 8) for x, y in spots]
+    labels = []
+    for point, (x, y) in zip(points, spots, strict=True):
+        width = CHARACTER * len(point.name)
+        boxes = [_box(x, y, width, side, shift) for side, shift in PLACES]
+        free = (
+            at
+            for at, box in enumerate(boxes)
+            if box[2] < WIDTH and box[0] > 0 and not any(_meet(box, t) for t in taken)
+        )
+        chosen = next(free, 0)
+        taken.append(boxes[chosen])
+        side, shift = PLACES[chosen]
+        place = {"xanchor": side, "xshift": 10 if side == "left" else -10, "yshift": shift}
+        labels.append(note(point.cost, point.value, point.name, **place, font={"size": 12}, name="label"))
+    return labels
+
+
+def _pixels(point: Point, x_range: list[float], y_range: list[float]) -> tuple[float, float]:
+    """About where a point stands on a wide screen, from the lower left corner."""
+    x = (point.cost - x_range[0]) / (x_range[1] - x_range[0]) * WIDTH
+    return x, (point.value - y_range[0]) / (y_range[1] - y_range[0]) * HEIGHT
+
+
+def _box(x: float, y: float, width: float, side: str, shift: float) -> Box:
+    left = x + 10 if side == "left" else x - 10 - width
+    return (left, y + shift - 8, left + width, y + shift + 8)
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

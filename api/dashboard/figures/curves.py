@@ -10,11 +10,11 @@ from api.dashboard.figures.plot import (
     Trace,
     band,
     edge_marks,
+    held,
     label,
     label_text,
     line,
     note,
-    padded,
     spread,
     x_axis,
     y_axis,
@@ -70,11 +70,12 @@ def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str, show: Show = "
 def visible_range(drawn: Sequence[Curve]) -> list[float]:
     """The vertical range that the curves need after their first steep part."""
     start = HEAD * _last_x(drawn)
-    values: list[float] = []
-    for curve in drawn:
-        for series in (curve.over.mean, curve.over.low, curve.over.high):
-            values += [value for x, value in zip(curve.over.x, series, strict=True) if x >= start and value is not None]
-    return padded(values)
+    return held(
+        (mean, None if high is None else high - mean)
+        for curve in drawn
+        for x, mean, high in zip(curve.over.x, curve.over.mean, curve.over.high, strict=True)
+        if x >= start
+    )
 
 
 def _last_x(drawn: Sequence[Curve]) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.dashboard.figures.plot import Figure, Trace, band, label, label_text, line, marker, padded, spread, whiskers
+from api.dashboard.figures.plot import Figure, Trace, band, held, label, label_text, line, marker, spread, whiskers
 from api.dashboard.palette import Slot
 
 
@@ -27,8 +27,7 @@ class Variant:
 def effect(variants: Sequence[Variant], *, places: Sequence[str], x_title: str, y_title: str) -> Figure:
     """Lines over the axis' places in their order, equally far apart; labels at the left, where most effects begin."""
     shown = [variant for variant in variants if variant.points]
-    ends = [p.mean + s * (p.half or 0) for v in shown for p in v.points for s in (-1, 1)]
-    y_range = padded(ends)
+    y_range = held((point.mean, point.half) for variant in shown for point in variant.points)
     starting = [variant for variant in shown if variant.points[0].position == 0]
     longest = max((len(_name(variant)) for variant in starting), default=6)
     layout = {

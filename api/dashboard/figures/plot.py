@@ -10,6 +10,9 @@ Trace = dict[str, Any]
 Figure = dict[str, Any]
 Number = float | int
 
+REACH = 0.6
+"""How far beyond the estimates an interval may widen a range, as a share of what the estimates span."""
+
 EDGE_AXIS: dict[str, Any] = {
     "overlaying": "y",
     "range": [0, 1],
@@ -154,6 +157,21 @@ def padded(values: Iterable[float | None], share: float = 0.06) -> list[float]:
     low, high = min(finite), max(finite)
     room = share * (high - low) or 0.05 * abs(high) or 1.0
     return [float(f"{low - room:.6g}"), float(f"{high + room:.6g}")]
+
+
+def held(points: Iterable[tuple[float, float | None]], share: float = 0.06) -> list[float]:
+    """A range for (estimate, half-width) that holds every estimate; an interval much wider than they lie apart is cut.
+
+    Two seeds have intervals 12.7 standard errors wide: they may leave the picture, the estimates may not become a line.
+    What is never below zero gets no room there.
+    """
+    known = [(value, half or 0.0) for value, half in points if math.isfinite(value)]
+    if not known:
+        return [0.0, 1.0]
+    values = [value for value, _ in known]
+    reach = REACH * (max(values) - min(values)) or max(half for _, half in known)
+    low, high = padded([value + sign * min(half, reach) for value, half in known for sign in (-1, 1)], share)
+    return [max(low, 0.0) if min(values) >= 0 else low, high]
 
 
 def x_axis(title: str, **more: Any) -> dict[str, Any]:

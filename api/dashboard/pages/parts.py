@@ -105,7 +105,7 @@ class WorkerRow:
     queues: str
     run_id: str | None
     run_words: str
-    busy: str
+    busy: float | None
     memory: str
     up: str
     is_alive: bool
@@ -134,13 +134,14 @@ def worker_row(worker: Worker, now: datetime, runs: Mapping[str, str]) -> Worker
     )
 
 
-def _busy(measures: Mapping[str, Any]) -> str:
-    share = measures.get("gpu_busy", measures.get("cpu_busy"))
-    return numbers.NOTHING if share is None else numbers.percent(share)
+def _busy(measures: Mapping[str, Any]) -> float | None:
+    """Load of the machine as a share, None while it has not been measured."""
+    percent = measures.get("cpu_percent")
+    return None if percent is None else float(percent) / 100
 
 
 def _memory(measures: Mapping[str, Any]) -> str:
-    for name in ("gpu_memory", "memory", "rss"):
-        if isinstance(measures.get(name), int | float):
-            return numbers.size(measures[name])
-    return numbers.NOTHING
+    used, total = measures.get("memory_used"), measures.get("memory_total")
+    if used is None:
+        return numbers.NOTHING
+    return numbers.size(used) if total is None else f"{numbers.figures(used / 1e9)} of {numbers.size(total)}"

@@ -143,4 +143,4 @@ def test_every_beginning_is_a_study_that_may_be_submitted(query: str, pages: Tes
 def test_a_stored_study_can_be_changed_and_submitted_again(pages: TestClient, ids: dict[str, str]) -> None:
     page = pages.get(f"/studies/new?from={ids['study']}").text
     assert "Does it keep working when the batch shrinks?" in page
-    assert 'id="submit">Submit 30 runs' in page
+    assert 'id="submit">Submit 36 runs' in page

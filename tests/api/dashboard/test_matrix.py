@@ -18,8 +18,15 @@ def evidence(sample: Database, ids: dict[str, str]) -> Evidence:
 
 def test_rows_stand_as_the_study_lists_them_with_the_baseline_first(evidence: Evidence) -> None:
     matrix = matrix_of(evidence)
-    assert [row.name for row in matrix.rows] == ["layer_norm", "rms_norm", "group_norm", "batch_norm", "none"]
-    assert [row.is_baseline for row in matrix.rows] == [True, False, False, False, False]
+    assert [row.name for row in matrix.rows] == [
+        "layer_norm",
+        "rms_norm",
+        "group_norm",
+        "batch_norm",
+        "batch_renorm",
+        "none",
+    ]
+    assert [row.is_baseline for row in matrix.rows] == [True, *[False] * 5]
 
 
 def test_columns_say_what_they_share_once(evidence: Evidence) -> None:

@@ -47,8 +47,8 @@ def read(html: str) -> Reader:
 
 
 NAMES = [
-    "overview", "studies", "study", "study-seeds", "study-few", "new-study", "jobs", "job", "run", "run-failed",
-    "normalizations", "normalization", "workers", "login",
+    "overview", "studies", "study", "study-seeds", "study-many", "study-few", "new-study", "jobs", "job", "run",
+    "run-failed", "normalizations", "normalization", "workers", "login",
 ]  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_every_figure_of_a_page_draws(name: str, pages: TestClient, paths: dict[
 
 def test_a_page_without_figures_never_loads_plotly(pages: TestClient, paths: dict[str, str]) -> None:
     with_plotly = {name for name in NAMES if "plotly" in pages.get(paths[name]).text}
-    assert with_plotly == {"study", "study-seeds", "study-few", "job", "run", "run-failed"}
+    assert with_plotly == {"study", "study-seeds", "study-many", "study-few", "job", "run", "run-failed"}
 
 
 def test_numbers_of_the_study_are_in_the_page_before_any_script_runs(pages: TestClient, ids: dict[str, str]) -> None:

@@ -1,5 +1,7 @@
 """Cost against quality and its frontier."""
 
+from dataclasses import replace
+
 from api.dashboard.figures.cost import Point, cost, frontier
 from api.dashboard.palette import assign_slots
 from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
@@ -29,10 +31,19 @@ def test_points_have_whiskers_in_both_directions_and_one_seed_is_hollow() -> Non
     assert sorted(texts(figure, "label")) == ["batch_norm", "layer_norm", "none", "rms_norm"]
 
 
-def test_a_close_neighbour_pushes_a_name_below_its_point() -> None:
-    figure = cost(POINTS, y_title="", lower_is_better=True)
-    below = {each["text"] for each in figure["layout"]["annotations"] if each["yshift"] < 0}
-    assert below == {"rms_norm"}
+def test_names_of_close_points_stand_in_different_places() -> None:
+    near = replace(POINTS[1], name="scale_norm", cost=0.463)
+    labels = cost([*POINTS, near], y_title="", lower_is_better=True)["layout"]["annotations"]
+    places = {each["text"]: (each["xanchor"], each["yshift"]) for each in labels}
+    assert places["rms_norm"] != places["scale_norm"]
+
+
+def test_the_wide_intervals_of_two_seeds_leave_the_picture_but_no_estimate_does() -> None:
+    wide = [replace(POINTS[0], n=2, value_half=40.0, cost_half=9.0), POINTS[1], POINTS[2]]
+    layout = cost(wide, y_title="", lower_is_better=True)["layout"]
+    assert layout["yaxis"]["range"][1] < 20
+    assert 0 <= layout["xaxis"]["range"][0] < 0.461
+    assert 0.531 < layout["xaxis"]["range"][1] < 1
 
 
 def test_a_point_that_is_not_finite_is_left_to_the_table() -> None:

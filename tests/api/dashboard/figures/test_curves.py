@@ -89,6 +89,14 @@ def test_the_first_steep_fall_does_not_rule_the_range() -> None:
     assert low < 11
 
 
+def test_the_wide_band_of_two_seeds_does_not_flatten_the_curves() -> None:
+    """Two seeds have t = 12.7; an error is never below zero, so there is no room there either."""
+    figure = drawn(curve("layer_norm", 1.0, 2), curve("none", 2.0, 3))
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert 0 <= low < 1
+    assert high < 16
+
+
 def test_nothing_measured_yet_is_an_empty_figure() -> None:
     empty = Curve("none", SLOTS["none"], 0, curve_bands({}), ())
     assert drawn(empty)["layout"]["yaxis"]["range"] == [0.0, 1.0]

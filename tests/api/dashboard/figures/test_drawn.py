@@ -43,7 +43,7 @@ def test_every_kind_says_what_it_needs(kind: str, sample: Database) -> None:
 def test_a_study_draws_its_curves_in_three_ways(show: str, sample: Database, params: dict[str, dict[str, str]]) -> None:
     with sample.read() as c:
         figure = FIGURES["curves"](c, {**params["curves"], "show": show})
-    assert len(with_role(figure, "mean")) == 5
+    assert len(with_role(figure, "mean")) == 6
     assert bool(with_role(figure, "seed")) == (show == "seeds")
     assert with_role(figure, "diverged")[0]["name"] == "none, diverged"
 
@@ -98,3 +98,14 @@ def test_an_unknown_study_is_not_found(sample: Database) -> None:
 def test_a_figure_is_small(pages: TestClient, params: dict[str, Any]) -> None:
     query = f"study={params['curves']['study']}&stratum=batch%20size%204"
     assert len(pages.get(f"/v1/figures/curves?{query}").content) < 60_000
+
+
+def test_a_ninth_variant_is_no_ninth_line_but_has_a_panel_beside_the_baseline(
+    sample: Database, ids: dict[str, str]
+) -> None:
+    with sample.read() as c:
+        all_in_one = FIGURES["curves"](c, {"study": ids["many"]})
+        alone = FIGURES["curves"](c, {"study": ids["many"], "name": "detach_norm"})
+    assert len(with_role(all_in_one, "mean")) == 8
+    assert [trace["meta"]["variant"] for trace in with_role(alone, "mean")] == ["detach_norm", "layer_norm"]
+    assert_valid(alone)
