@@ -160,13 +160,14 @@ run = Table(
     CheckConstraint(_one_of("status", RunStatus), name="status"),
     CheckConstraint(_one_of("outcome", Outcome), name="outcome"),
     CheckConstraint(_one_of("responsible", Responsible), name="responsible"),
-    # What a claim scans: the eligible runs of a queue, already in claim order.
+    # What a claim scans: the queued runs in claim order, with what makes one eligible.
     Index(
         "ix_run_claim",
-        "queue",
         text("priority DESC"),
         "seed_rank",
         "id",
+        "queue",
+        "device",
         sqlite_where=text("status = 'queued'"),
         postgresql_where=text("status = 'queued'"),
     ),

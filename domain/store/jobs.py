@@ -13,7 +13,7 @@ from domain.errors import NotFound, NotPossible
 from domain.event import EventKind
 from domain.job import Job, JobSpec, JobSubmission, spec_hash
 from domain.run import Outcome, RunStatus
-from domain.store import events, outbox, pages
+from domain.store import events, pages
 from domain.store.ids import new_id
 from domain.store.pages import Page
 from domain.tables import job, run, series
@@ -28,8 +28,8 @@ def submit(c: Connection, submission: JobSubmission, *, owner: str, max_attempts
     spec = submission.spec
     label = label_of(spec)
     row = insert_job(c, submission, at, owner=owner, label=label, digest=spec_hash(spec))
-    for rank, seed in enumerate(submission.seeds):
-        insert_run(c, row, spec, seed, rank, at, max_attempts=max_attempts)
+    seeds = enumerate(submission.seeds)
+    insert_runs(c, [new_run(row, spec, seed, rank, at, max_attempts=max_attempts) for rank, seed in seeds])
     message = f"{submission.name or label}: {len(submission.seeds)} runs"
     events.append(c, EventKind.JOB_SUBMITTED, message, job_id=row.id, data={"runs": len(submission.seeds)})
     return get(c, row.id)
@@ -75,11 +75,11 @@ def insert_job(
     return c.execute(values.returning(job)).one()
 
 
-def insert_run(
-    c: Connection, of: Row[Any], spec: JobSpec, seed: int, seed_rank: int, at: datetime, *, max_attempts: int
-) -> None:
-    """One queued run of a job, with its event and its wake-up message."""
-    values = {
+def new_run(
+    of: Row[Any], spec: JobSpec, seed: int, seed_rank: int, at: datetime, *, max_attempts: int
+) -> dict[str, Any]:
+    """The row of a queued run of a job. Ids rise in the order of these calls, and so do claims of equal rank."""
+    return {
         "id": new_id("run"),
         "job_id": of.id,
         "study_id": of.study_id,
@@ -95,17 +95,19 @@ def insert_run(
         "created_at": at,
         "updated_at": at,
     }
-    c.execute(run.insert().values(**values))
-    outbox.add(c, values["id"], of.queue, at)
-    events.append(
-        c,
-        EventKind.RUN_QUEUED,
-        f"Queued in {of.queue}",
-        run_id=values["id"],
-        job_id=of.id,
-        study_id=of.study_id,
-        data={"status": RunStatus.QUEUED, "seed": seed},
+
+
+def insert_runs(c: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Queued runs, with their events and wake-up messages."""
+    c.execute(run.insert(), rows)
+    c.execute(
+        outbox_table.insert(),
+        [{"run_id": row["id"], "queue": row["queue"], "due_at": row["created_at"]} for row in rows],
     )
+    for row in rows:
+        of = {name: row[name] for name in ("job_id", "study_id")}
+        data = {"status": RunStatus.QUEUED, "seed": row["seed"]}
+        events.append(c, EventKind.RUN_QUEUED, f"Queued in {row['queue']}", run_id=row["id"], data=data, **of)
 
 
 def get(c: Connection, job_id: str) -> Job:

@@ -12,7 +12,7 @@ from domain.job import JobSubmission
 from domain.run import Run
 from domain.store import events, pages
 from domain.store.ids import new_id
-from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, insert_job, insert_run, of_study, tally
+from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, insert_job, insert_runs, new_run, of_study, tally
 from domain.store.pages import Page
 from domain.store.runs import of_jobs
 from domain.study import Cell, Study, StudySpec, runs_in_order
@@ -39,9 +39,20 @@ def submit(
         .returning(study)
     ).one()
     jobs = [insert_job(c, *_cell_job(spec, cell, at), owner=owner, study_id=row.id, **_names(cell)) for cell in cells]
-    for planned in runs_in_order(cells, spec.seeds):
-        of, cell = jobs[planned.cell], cells[planned.cell]
-        insert_run(c, of, cell.spec, planned.seed, planned.seed_rank, at, max_attempts=max_attempts)
+    insert_runs(
+        c,
+        [
+            new_run(
+                jobs[planned.cell],
+                cells[planned.cell].spec,
+                planned.seed,
+                planned.seed_rank,
+                at,
+                max_attempts=max_attempts,
+            )
+            for planned in runs_in_order(cells, spec.seeds)
+        ],
+    )
     data = {"jobs": len(cells), "runs": len(cells) * len(spec.seeds)}
     message = f"{spec.name}: {data['jobs']} jobs, {data['runs']} runs"
     events.append(c, EventKind.STUDY_SUBMITTED, message, study_id=row.id, data=data)

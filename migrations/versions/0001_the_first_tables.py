@@ -327,9 +327,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("series_id", "level", "bucket", name=op.f("pk_rollup")),
         sqlite_with_rowid=False,
     )
-    # What a claim scans: the eligible runs of a queue, already in claim order.
+    # What a claim scans: the queued runs in claim order, with what makes one eligible.
     queued = sa.text("status = 'queued'")
-    in_order: list[str | sa.TextClause] = ["queue", sa.text("priority DESC"), "seed_rank", "id"]
+    in_order: list[str | sa.TextClause] = [sa.text("priority DESC"), "seed_rank", "id", "queue", "device"]
     op.create_index("ix_run_claim", "run", in_order, sqlite_where=queued, postgresql_where=queued)
     op.bulk_insert(sa.table("event_counter", sa.column("id"), sa.column("last")), [{"id": 1, "last": 0}])
 
