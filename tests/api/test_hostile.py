@@ -5,8 +5,24 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
+from domain.settings import Settings
 from tests.api import specs
+from tests.api.conftest import client_of, prepare
 from tests.api.hostile import HOSTILE
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One application for all of them: what is refused leaves nothing behind."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("hostile") / "data")
+    with client_of(settings, prepare(settings)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def stranger(api: TestClient) -> TestClient:
+    return TestClient(api.app, raise_server_exceptions=False)
+
 
 JSON = {"Content-Type": "application/json"}
 MEBIBYTE = 1_048_576
