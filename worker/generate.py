@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import lncore.menu
+from lncore.diagnostics import invariances
 from worker import menus
 
 CATALOG = Path(__file__).parent.parent / "domain" / "catalog.json"
@@ -19,10 +20,16 @@ def build_catalog() -> dict[str, Any]:
     """Every menu, each variant as its signature and docstring describe it."""
     worker_menus = {name: _menu(package, menus.variants(name)) for name, package in menus.MENUS.items()}
     return {
-        "normalizations": _menu("lncore.norms", lncore.menu.norms()),
+        "normalizations": _normalizations(),
         "placements": _menu(PLACEMENTS, _placements()),
         **worker_menus,
     }
+
+
+def _normalizations() -> dict[str, Any]:
+    """The norms, each with what it was measured not to see: its row of the paper's Table 1."""
+    described = _menu("lncore.norms", lncore.menu.norms())
+    return {name: {**told, "invariances": invariances(name)} for name, told in described.items()}
 
 
 def _placements() -> list[str]:

@@ -7,7 +7,13 @@ from lncore.diagnostics.geometry import (
     gradient_along_rows,
     gradient_along_weight,
 )
-from lncore.diagnostics.invariance import PAPER_TABLE_1, TRANSFORMATIONS, Invariance, measure_invariances
+from lncore.diagnostics.invariance import (
+    PAPER_TABLE_1,
+    TRANSFORMATIONS,
+    Invariance,
+    invariances,
+    measure_invariances,
+)
 from lncore.diagnostics.watch import LayerStatistics, LayerWatch
 
 __all__ = [
@@ -21,5 +27,6 @@ __all__ = [
     "fisher_block",
     "gradient_along_rows",
     "gradient_along_weight",
+    "invariances",
     "measure_invariances",
 ]

@@ -47,7 +47,7 @@ class Invariance:
         return self.change < 1e-6
 
 
-def measure_invariances(norm: NormFactory, *, seed: int = 0, cases: int = 32, width: int = 64) -> list[Invariance]:
+def measure_invariances(norm: NormFactory, *, seed: int = 0, cases: int = 32, width: int = 128) -> list[Invariance]:
     """The six columns of Table 1 for a variant, measured in training mode on normal data.
 
     ε is set to zero where the variant has one: with ε the invariances hold only while the variance is far above it.
@@ -63,6 +63,11 @@ def measure_invariances(norm: NormFactory, *, seed: int = 0, cases: int = 32, wi
         Invariance(name, float((_output(exact, *changed) - before).abs().max() / size))
         for name, changed in changes.items()
     ]
+
+
+def invariances(name: str) -> list[str]:
+    """The transformations that leave the variant `name`, with its default options, as it was."""
+    return [one.transformation for one in measure_invariances(normalization(name)) if one.holds]
 
 
 def _without_epsilon(norm: NormFactory) -> NormFactory:

@@ -24,6 +24,17 @@ def test_table_1_is_measured_as_published(name: str) -> None:
     assert all(one.change < 1e-12 or one.change > 0.1 for one in measured)
 
 
+def test_what_a_variant_does_not_see_is_told_by_name() -> None:
+    assert diagnostics.invariances("none") == []
+    assert "single case re-scaling" in diagnostics.invariances("group_norm")
+    assert diagnostics.invariances("batch_norm") == [
+        "weight matrix re-scaling",
+        "weight vector re-scaling",
+        "data re-scaling",
+        "data re-centering",
+    ]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_table_can_be_measured_for_every_variant(name: str) -> None:
     measured = diagnostics.measure_invariances(factory(name))
