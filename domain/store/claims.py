@@ -67,8 +67,6 @@ def _best(c: Connection, queues: Sequence[str], devices: Sequence[str]) -> Selec
         )
         .order_by(run.c.priority.desc(), run.c.seed_rank, run.c.id)
         .limit(1)
-        # SQLite would sort every queued run; along the index the first that fits is the best.
-        .with_hint(run, "INDEXED BY ix_run_claim", "sqlite")
     )
     # On PostgreSQL several workers claim at once, each skipping what another holds; SQLite has one writer at a time.
     return query.with_for_update(skip_locked=True) if c.dialect.name == "postgresql" else query
