@@ -292,7 +292,10 @@ def _framework(request: Request, error: Exception) -> Response:
         return _refused(request, WrongMethod(request.method, dict(error.headers or {})))
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         return _refused(request, NoSuchAddress(request.url.path))
-    return _refused(request, Broken())
+    if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        unread = FieldError(pointer="", code="unreadable", detail="The body can't be read as JSON.")
+        return _refused(request, BadBody([unread]))
+    raise error
 
 
 def install(app: FastAPI) -> None:

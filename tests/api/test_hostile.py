@@ -1,5 +1,6 @@
 """Hostile requests: each refused with a stable code, nothing stored, and no mistake of ours."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,14 @@ def test_every_hostile_body_is_422_with_its_code(api: TestClient, path: str) -> 
         assert answer.status_code == 422, name
         assert answer.json()["errors"][0]["code"] == code, name
     assert api.get("/v1/jobs").json()["data"] == []
+
+
+def test_the_draft_of_a_study_survives_every_hostile_body(api: TestClient) -> None:
+    for name, (raw, _) in HOSTILE.items():
+        answer = api.post("/studies/new", content=raw, headers=JSON)
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), name
+        text = json.dumps({"text": raw.decode("utf-8", "replace")})
+        assert api.post("/studies/new", content=text, headers=JSON).status_code in {200, 422}, name
 
 
 def test_a_body_over_one_mebibyte_is_413(api: TestClient) -> None:
