@@ -119,10 +119,22 @@ class Database:
             raise DatabaseNotReady(found, tables.REVISION)
 
     def checkpoint_wal(self) -> None:
-        """Fold the write-ahead log back into the file; called now and then, so that endless readers cannot grow it."""
-        if self.on_sqlite:
-            with self.writer.connect() as c:
-                c.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        """Fold the write-ahead log back into the file, so that endless readers cannot grow it. Call it now and then.
+
+        It gives way to whoever reads or writes just then, and succeeds another time.
+        """
+        if not self.on_sqlite:
+            return
+        with self.writer.connect() as c:
+            connection: Any = c.connection.driver_connection
+            # Waiting for a reader would hold up every writer meanwhile.
+            connection.execute("PRAGMA busy_timeout=100")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite.OperationalError:
+                logger.info("The write-ahead log is in use; it is folded back later.")
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={WRITERS_WAIT * 1000}")
 
     def close(self) -> None:
         self.writer.dispose()

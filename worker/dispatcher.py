@@ -12,7 +12,7 @@ from kombu.exceptions import KombuError, OperationalError
 from domain.database import Database
 from domain.queue import make_celery, publish
 from domain.settings import Settings
-from domain.store import idempotency, outbox
+from domain.store import idempotency, keys, outbox
 from domain.store.reaper import Reaper
 from worker.supervise import DATABASE_DOWN
 from worker.turn import Turn
@@ -80,11 +80,13 @@ class Dispatcher:
                 logger.warning("%s: its worker fell silent; the run was taken from it", run_id)
 
     def _tidy(self) -> None:
-        """Drop the answers kept for repeated requests once their time is over."""
+        """Drop kept answers, login codes and sessions once their time is over, and fold SQLite's log into its file."""
         if time.monotonic() >= self._tidy_after:
             self._tidy_after = time.monotonic() + _TIDY_EVERY
             with self._database.write() as c:
                 idempotency.forget_old(c, hours=self._settings.idempotency_hours)
+                keys.forget_old(c)
+            self._database.checkpoint_wal()
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 from ulid import ULID
 
 from domain.clock import now
@@ -164,6 +164,13 @@ def find_session(c: Connection, secret: str) -> ApiKey:
 def end_session(c: Connection, secret: str) -> None:
     """Log the browser out."""
     c.execute(update(session).where(session.c.digest == digest(secret)).values(ended_at=now(c)))
+
+
+def forget_old(c: Connection) -> int:
+    """Drop login codes and sessions whose time is over; returns how many."""
+    at = now(c)
+    gone = [c.execute(delete(table).where(table.c.expires_at <= at)).rowcount for table in (login_code, session)]
+    return sum(gone)
 
 
 def digest(secret: str) -> str:

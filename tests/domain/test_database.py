@@ -93,7 +93,21 @@ def test_sqlite_is_set_up_for_several_processes_and_power_cuts(sqlite_database: 
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_the_write_ahead_log_is_folded_back_and_gives_way_to_a_reader(sqlite_database: Database) -> None:
+    log = Path(f"{sqlite_database.url.database}-wal")
+    with sqlite_database.write() as c:
+        make_worker(c)
+    with sqlite_database.read() as c:
+        now(c)
+        assert c.execute(select(func.count()).select_from(worker)).scalar_one() == 1
+        with sqlite_database.write() as other:
+            make_worker(other)
+        sqlite_database.checkpoint_wal()
+        assert log.stat().st_size > 0
     sqlite_database.checkpoint_wal()
+    assert log.stat().st_size == 0
 
 
 @pytest.mark.parametrize(

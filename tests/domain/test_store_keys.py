@@ -113,6 +113,7 @@ def test_a_session_ends_by_logging_out_and_by_itself(database: Database) -> None
             with pytest.raises(NotAuthenticated, match="`normlab login`"):
                 keys.find_session(c, refused)
         assert len(c.execute(select(session)).all()) == 2
+        assert keys.forget_old(c) == 1
 
 
 def test_the_same_key_and_body_gets_the_stored_answer(database: Database) -> None:
