@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import settle, window
+from tests.browser.chromium import window
 from tests.stack import RunningStack, running_stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -23,7 +23,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterato
 
 
 DRAWN = "document.querySelector('[data-figure*=curves]').data"
-LAST_STEP = "Math.max(...document.querySelector('[data-figure*=train_loss]').data.map((trace) => trace.x.at(-1) ?? 0))"
+LAST_STEP = """\
+Math.max(...(document.querySelector('[data-figure*=train_loss]')?.data ?? []).map((trace) => trace.x.at(-1) ?? 0))
+"""
 
 
 def sign_in(page: Page, stack: RunningStack) -> None:
@@ -71,6 +73,10 @@ def test_a_study_is_written_watched_and_read(browser: Browser, stack: RunningSta
         )
         page.wait_for_function(f"({drawn})() === 3")
 
+        # Figures that had nothing to draw when the page came are there too.
+        for kind in ("forest", "cost", "seeds"):
+            page.wait_for_function(f"() => document.querySelector('[data-figure*={kind}]')?.data?.length > 0")
+
         with page.expect_download() as download:
             page.locator("#table").get_by_role("link", name="CSV").click()
         assert download.value.path().read_text().count("\n") >= 4
@@ -92,13 +98,9 @@ def test_a_run_is_watched_and_cancelled_from_its_page(browser: Browser, stack: R
         page.locator("#runs").get_by_role("link", name="seed 0").click()
         expect(page.locator("header .chip")).to_have_text("running", timeout=PATIENCE)
         expect(page.locator("#metrics")).to_contain_text("train_loss", timeout=PATIENCE)
-        page.reload()
-        settle(page)
-        points = (
-            "() => Math.max(...document.querySelector('[data-figure*=train_loss]').data.map((t) => t.x.at(-1) ?? 0))"
-        )
-        before = page.evaluate(points)
-        page.wait_for_function(f"(before) => ({points})() > before", arg=before)
+        page.wait_for_function(f"() => {LAST_STEP} > 0")
+        before = page.evaluate(LAST_STEP)
+        page.wait_for_function(f"(before) => {LAST_STEP} > before", arg=before)
 
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name="Really cancel this run").click()

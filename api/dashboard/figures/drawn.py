@@ -7,7 +7,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 
 from api.dashboard.evidence import Evidence, evidence_of
-from api.dashboard.figures import cost, curves, effect, forest, run
+from api.dashboard.figures import cost, curves, effect, forest, run, strip
 from api.dashboard.figures.plot import Figure
 from api.dashboard.matrix import column_heads, slots_of
 from api.dashboard.palette import Slot, assign_slots
@@ -138,6 +138,19 @@ def axis_effect(c: Connection, params: Params) -> Figure:
     return effect.effect(variants, places=heads, x_title=title or "setting", y_title=_title(described))
 
 
+def seeds_of(c: Connection, params: Params) -> Figure:
+    """Every seed of every variant in one stratum of a study. Parameters: study, stratum."""
+    evidence = _evidence(c, params)
+    slots, described = slots_of(evidence), describe_metric(evidence.comparison.metric, load_catalog())
+    groups = {g.variant: g for g in evidence.comparison.groups if g.stratum == params.get("stratum", "")}
+    rows = [
+        strip.Row(name, slots[name], [(v.seed, v.value) for v in group.values], group.mean, group.half_width)
+        for name in slots
+        if (group := groups.get(name)) and group.mean is not None
+    ]
+    return strip.strip(rows, x_title=_title(described))
+
+
 def cost_of(c: Connection, params: Params) -> Figure:
     """Time of a step against the metric, in one stratum of a study. Parameters: study, stratum."""
     evidence = _evidence(c, params)
@@ -169,6 +182,7 @@ FIGURES: dict[str, Callable[[Connection, Params], Figure]] = {
     "forest": differences,
     "effect": axis_effect,
     "cost": cost_of,
+    "seeds": seeds_of,
 }
 """The kinds of `/v1/figures/{kind}`. Each raises NotFound or InvalidSpec for parameters that name nothing."""
 

@@ -107,6 +107,7 @@ class WorkerRow:
     run_words: str
     busy: float | None
     memory: str
+    memory_total: str
     up: str
     is_alive: bool
     last_heartbeat_at: datetime
@@ -127,7 +128,8 @@ def worker_row(worker: Worker, now: datetime, runs: Mapping[str, str]) -> Worker
         run_id=worker.run_id,
         run_words=runs.get(worker.run_id or "", "a run"),
         busy=_busy(measures),
-        memory=_memory(measures),
+        memory=numbers.size(measures.get("memory_used")),
+        memory_total=numbers.size(measures.get("memory_total")),
         up=numbers.duration(((worker.stopped_at or now) - worker.started_at).total_seconds()),
         is_alive=worker.status not in {"stopped", "lost"},
         last_heartbeat_at=worker.last_heartbeat_at,
@@ -138,10 +140,3 @@ def _busy(measures: Mapping[str, Any]) -> float | None:
     """Load of the machine as a share, None while it has not been measured."""
     percent = measures.get("cpu_percent")
     return None if percent is None else float(percent) / 100
-
-
-def _memory(measures: Mapping[str, Any]) -> str:
-    used, total = measures.get("memory_used"), measures.get("memory_total")
-    if used is None:
-        return numbers.NOTHING
-    return numbers.size(used) if total is None else f"{numbers.figures(used / 1e9)} of {numbers.size(total)}"

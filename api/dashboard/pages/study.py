@@ -13,7 +13,7 @@ from api.dashboard import numbers
 from api.dashboard.comparison_table import ComparisonTable, estimate_of, table_of
 from api.dashboard.evidence import Evidence, evidence_of
 from api.dashboard.figures import cost as cost_figure
-from api.dashboard.figures import forest
+from api.dashboard.figures import forest, strip
 from api.dashboard.figures.drawn import baseline_words, cost_points, forest_rows
 from api.dashboard.matrix import Matrix, matrix_of, slots_of
 from api.dashboard.pages.parts import finished_of, open_of, state_of
@@ -169,6 +169,7 @@ def _matrix(study: Study, comparison: Comparison, matrix: Matrix) -> dict[str, A
     beyond = "≥" if comparison.lower_is_better else "≤"
     return {
         "has_effect": bool(matrix.columns_title) and len(matrix.columns) > 1,
+        "seeds_height": strip.height(len(matrix.rows)),
         "axes_words": " and ".join(map(field_words, _variant_first(comparison.group_by))) or "job",
         "ramp_words": (
             f"{beyond} {number(ramp.worst, places)}",

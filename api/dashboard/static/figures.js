@@ -7,6 +7,7 @@
 /** @typedef {{data: any[], layout: any}} Figure plain Plotly JSON */
 
 const AGAIN = [0, 400, 1500]; // ms before each try
+const AT_LEAST = 1000; // ms between two reloads of all figures
 const NARROW = 520; // px; below this, or its own `layout.meta.narrow_below`, a figure's `layout.meta.narrow` is laid over its layout
 
 /** @returns {"light" | "dark"} the theme now shown */
@@ -101,9 +102,37 @@ export async function load(element) {
   await draw(element);
 }
 
-/** Draws all figures again from fresh data. A figure that fails keeps what it shows. */
+/** Draws all figures again from fresh data, and those that came meanwhile. A figure that fails keeps what it shows. */
 export async function reload() {
-  await Promise.all([...figures.keys()].filter((element) => element.isConnected).map((element) => load(element).catch(() => undefined)));
+  for (const element of figures.keys()) if (!element.isConnected) figures.delete(element);
+  await Promise.all(onPage().map((element) => figures.has(element) ? load(element).catch(() => undefined) : first(element)));
+}
+
+/** @returns {HTMLElement[]} */
+function onPage() {
+  return [...document.querySelectorAll("[data-figure]")].map((element) => /** @type {HTMLElement} */ (element));
+}
+
+/**
+ * Lets an action run now and then only: again no sooner than three times as long as it took, so that looking at a page
+ * leaves the machine to what it trains.
+ * @param {() => Promise<void>} action
+ */
+function sparingly(action) {
+  let busy = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (busy) return;
+    busy = true;
+    while (again) {
+      again = false;
+      const began = Date.now();
+      await action();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(AT_LEAST, 3 * (Date.now() - began))));
+    }
+    busy = false;
+  };
 }
 
 /** @param {() => void} action @param {number} ms */
@@ -139,13 +168,12 @@ async function first(element) {
 async function start() {
   const source = document.querySelector('meta[name="plot-template"]')?.getAttribute("content") ?? "plot_template.json";
   template = await (await fetch(source)).json();
-  const elements = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-figure]")]);
-  await Promise.all(elements.map(first));
+  await Promise.all(onPage().map(first));
   const redraw = () => figures.forEach((_, element) => draw(element));
   new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("resize", debounce(redraw, 150));
-  addEventListener("normlab:changed", debounce(reload, 100));
+  addEventListener("normlab:changed", sparingly(reload));
   document.documentElement.dataset.figures = "drawn";
 }
 

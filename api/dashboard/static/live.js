@@ -3,7 +3,7 @@
 
 import { morph } from "./morph.js";
 
-const REFRESH = 1000; // ms; at most one refresh in this time
+const REFRESH = 1000; // ms; at most one refresh in this time, nor sooner than three times as long as the last one took
 const KINDS = [
   "job_submitted", "study_submitted", "run_queued", "run_started", "run_resumed", "run_phase", "run_paused", "run_succeeded",
   "run_failed", "run_cancelled", "run_lost", "checkpoint", "metrics", "dataset", "warning", "worker_started", "worker_lost",
@@ -14,12 +14,12 @@ const KINDS = [
 let stream;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let waiting;
-let refreshedAt = 0;
+let nextRefreshAt = 0;
 let heardAt = Date.now();
 
 /** Takes over what a fresh copy of this page says. */
 export async function refresh() {
-  refreshedAt = Date.now();
+  const began = Date.now();
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.redirected || !answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -28,6 +28,7 @@ export async function refresh() {
     if (other) morph(part, other);
   }
   tellTimes();
+  nextRefreshAt = Date.now() + Math.max(REFRESH, 3 * (Date.now() - began));
   dispatchEvent(new CustomEvent("normlab:changed"));
 }
 
@@ -37,7 +38,7 @@ function refreshSoon() {
   waiting = setTimeout(() => {
     waiting = undefined;
     refresh().catch(() => undefined);
-  }, Math.max(0, refreshedAt + REFRESH - Date.now()));
+  }, Math.max(0, nextRefreshAt - Date.now()));
 }
 
 /** @param {string} state "on", "late" or "lost" @param {string} words */

@@ -14,17 +14,21 @@ function tint(element) {
   element.classList.add("changed");
 }
 
-/**
- * A figure keeps its drawing, an input that one types into its text, a time that counts by itself its words.
- * @param {Element} element
- */
-function isKept(element) {
-  return element.classList.contains("plot") || element === document.activeElement && element.matches("input, textarea, select");
+/** A figure keeps its drawing; what it is drawn from, its height and its words may change. @param {Element} old @param {Element} fresh */
+function morphPlot(old, fresh) {
+  for (const name of ["data-figure", "aria-label"]) old.setAttribute(name, fresh.getAttribute(name) ?? "");
+  const height = /** @type {HTMLElement} */ (fresh).style.getPropertyValue("--plot");
+  /** @type {HTMLElement} */ (old).style.setProperty("--plot", height);
 }
+
+/** @param {Element} element */
+const isPlot = (element) => element.classList.contains("plot");
 
 /** @param {Element} old @param {Element} fresh made equal to this */
 export function morph(old, fresh) {
-  if (isKept(old)) return;
+  if (isPlot(old) !== isPlot(fresh)) return old.replaceWith(document.importNode(fresh, true));
+  if (isPlot(old)) return morphPlot(old, fresh);
+  if (old === document.activeElement && old.matches("input, textarea, select")) return; // one is typing there
   if (!old.classList.contains("changed")) morphAttributes(old, fresh);
   const [mine, theirs] = [[...old.childNodes], [...fresh.childNodes]];
   theirs.forEach((node, index) => {

@@ -20,6 +20,7 @@ def params(ids: dict[str, str]) -> dict[str, dict[str, str]]:
         "forest": {"study": ids["study"]},
         "effect": {"study": ids["study"]},
         "cost": study,
+        "seeds": study,
         "job": {"job": ids["job_of_run"], "name": "test_error"},
         "run": {"run": ids["run"], "name": "train_loss"},
     }
