@@ -7,10 +7,10 @@ import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_process_init, worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from domain.database import Database
-from domain.queue import WAKE, make_celery
+from domain.queue import WAKE, make_celery, publish
 from domain.settings import Settings
 from worker.board import Board
 from worker.presence import Presence
@@ -23,15 +23,17 @@ class Entry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._board = Board()
-        self._presence = Presence(settings, self._board)
+        self._app = make_celery(settings)
+        self._presence = Presence(settings, self._board, self._remind)
         self._slot: Slot | None = None
 
     def make_app(self) -> Celery:
         """The Celery app with its one task and the hooks of the two processes."""
-        app = make_celery(self._settings)
+        app = self._app
         app.task(self._wake, name=WAKE, shared=False)
         worker_init.connect(self._on_main_process, weak=False)
         worker_process_init.connect(self._on_pool_process, weak=False)
+        worker_ready.connect(self._on_ready, weak=False)
         worker_shutting_down.connect(self._on_shutting_down, weak=False)
         worker_shutdown.connect(self._on_shutdown, weak=False)
         return app
@@ -44,6 +46,13 @@ class Entry:
     def _on_main_process(self, **_: Any) -> None:
         refuse_torch()
         self._presence.start()
+
+    def _on_ready(self, **_: Any) -> None:
+        """Look for work at once: its message may have gone to a worker that is no more."""
+        self._remind()
+
+    def _remind(self) -> None:
+        publish(self._app, "", self._settings.serves[0])
 
     def _on_pool_process(self, **_: Any) -> None:
         self._slot = Slot(self._settings, self._board)

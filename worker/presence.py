@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
+from kombu.exceptions import KombuError
+from kombu.exceptions import OperationalError as KombuOperationalError
 
 from domain.database import Database
 from domain.errors import NotFound
@@ -23,8 +25,12 @@ from worker.supervise import DATABASE_DOWN
 logger = logging.getLogger(__name__)
 
 _LOOK = 0.1
+_REMIND_AFTER = 5
+"""Seconds that a run of its queues may wait while the worker is idle, before the worker sends itself a message."""
+_STUCK_AFTER = 15
+"""Seconds after which a worker that such a message didn't wake is ended."""
 _GRACE = 10
-"""Seconds beyond the re-publishing of messages, and again between asking a stuck worker to end and ending it."""
+"""Seconds between asking a stuck worker to end and ending it."""
 STUCK = 70
 """Exit status of a worker that consumed nothing while work waited; whoever supervises it starts it anew."""
 
@@ -32,10 +38,13 @@ STUCK = 70
 class Presence:
     """A thread of the worker's main process. The broker can hang that process; this goes on and says so."""
 
-    def __init__(self, settings: Settings, board: Board) -> None:
+    def __init__(self, settings: Settings, board: Board, remind: Callable[[], None]) -> None:
+        """`remind` sends this worker a message; it raises when the broker is away."""
         self._settings = settings
         self._board = board
+        self._remind = remind
         self._waiting_since: float | None = None
+        self._reminded = False
         self._said_draining = False
         # The database is touched under this lock, and a fork waits for it: a child that inherited SQLite's own locks in
         # a held state would hang for ever.
@@ -119,20 +128,34 @@ class Presence:
             workers.stop(c, self._board.worker_id)
 
     def _watch(self, database: Database) -> None:
-        """End this process when runs of its queues wait while it is idle: it has lost the broker without noticing.
+        """Help when runs of its queues wait while this worker is idle: first a message, then the end of this process.
 
-        A worker can reconnect, answer and consume nothing (airflow#63580: hundreds of tasks in half a day).
+        Messages get lost, and a worker can reconnect, answer and consume nothing (airflow#63580: hundreds of tasks in
+        half a day). Here that was seen when the broker was killed while a message was being acknowledged.
         """
         if self._board.busy or self._board.draining or not self._work_waits(database):
-            self._waiting_since = None
+            self._waiting_since, self._reminded = None, False
             return
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
-        if now - self._waiting_since > self._settings.republish_after + _GRACE:
-            logger.error("Runs wait and no message came: ending this worker")
+        waited = now - self._waiting_since
+        if waited > _STUCK_AFTER and self._reminded:
+            logger.error("Runs wait and messages do not arrive: ending this worker")
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(_GRACE)
             os._exit(STUCK)
+        if waited > _REMIND_AFTER and not self._reminded:
+            self._send_reminder()
+
+    def _send_reminder(self) -> None:
+        try:
+            self._remind()
+        except (KombuError, KombuOperationalError, OSError) as error:
+            # Nobody gets messages from a broker that is away; that is not this worker's fault.
+            self._waiting_since = None
+            logger.warning("The broker does not answer: %s", error)
+        else:
+            self._reminded = True
 
     def _work_waits(self, database: Database) -> bool:
         devices = {"auto", *devices_served(self._settings.device, self._board.facts["device"])}

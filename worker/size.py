@@ -67,8 +67,10 @@ def _kept_for_backward(model: nn.Module, inputs: Tensor, targets: Tensor) -> int
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        if id(tensor) not in own:
-            kept[id(tensor)] = tensor
+        # A view (a transposed weight, a flattened picture) needs no memory beside what it looks at.
+        whole = tensor if tensor._base is None else tensor._base  # noqa: SLF001 - torch has no other way to ask
+        if id(whole) not in own:
+            kept[id(whole)] = whole
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
