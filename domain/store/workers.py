@@ -82,7 +82,7 @@ def lose(c: Connection, worker_id: str, *, message: str = "no heartbeat", backof
 def _leave(c: Connection, row: Row[Any], status: str, kind: EventKind, words: str, backoff: float = 5) -> None:
     # Runs first and the worker's row after them: the order in which every other transaction locks the two.
     holding = select(run.c.id, run.c.token).where(run.c.worker == row.id, run.c.status == RunStatus.RUNNING)
-    for left in c.execute(holding).all():
+    for left in c.execute(holding.order_by(run.c.id).with_for_update()).all():
         try:
             lose_run(c, left.id, left.token, message=f"Worker {row.name} {words}", backoff=backoff)
         except StaleToken:  # It ended between the two statements (PostgreSQL); nothing is lost.

@@ -1,6 +1,8 @@
 """Several processes at once over one database: nothing is claimed twice, and no client ever sees a lock."""
 
 import multiprocessing
+import random
+import threading
 from collections import Counter
 from multiprocessing.queues import Queue  # noqa: TC003 - the type of an argument
 from typing import Any
@@ -8,14 +10,16 @@ from typing import Any
 from sqlalchemy import select
 
 from domain.database import Database
+from domain.errors import NormLabError
 from domain.report import Ending, Report
-from domain.run import Outcome
-from domain.store import events, metrics, runs
+from domain.run import Claim, Outcome
+from domain.store import events, metrics, runs, studies, workers
 from domain.tables import attempt
-from tests.domain.made import checkpoint, make_worker, points, submit_job
+from tests.domain.made import checkpoint, claim, make_worker, points, submit_job, submit_study
 
 PROCESSES = 4
 RUNS = 60
+SOME = {"train_loss": points(2.0, 1.0)}
 
 
 def work(url: str, name: str, told: "Queue[tuple[str, Any]]") -> None:
@@ -49,6 +53,49 @@ def work_once(database: Database, worker_id: str, told: "Queue[tuple[str, Any]]"
     with database.write() as c:
         runs.finish(c, run_id, token, Ending.succeeded(Outcome.COMPLETED))
     return True
+
+
+def meddle(database: Database, study_id: str, failures: list[Exception], seed: int) -> None:
+    """Do what workers and people do at once, at random; being refused is an answer, anything else a failure."""
+    choose = random.Random(seed)
+    with database.write() as c:
+        worker = make_worker(c, f"w{seed}")
+    held: list[Claim] = []
+    actions = [
+        lambda c: held.append(claim(c, worker)),
+        lambda c: runs.report(
+            c, held[0].run.id, held[0].token, Report(number=choose.randrange(99), step=1, points=SOME)
+        ),
+        lambda c: runs.finish(c, held[0].run.id, held.pop(0).token, Ending.cancelled()),
+        lambda c: runs.lose(c, held[0].run.id, held.pop(0).token, message="gone", backoff=0),
+        lambda c: runs.request_study(c, study_id, choose.choice(["pause", "resume", "resume", "retry"])),
+        lambda c: runs.request(c, choose.choice(studies.runs(c, study_id)).id, choose.choice(["pause", "resume"])),
+        lambda c: workers.beat(c, worker.id),
+        lambda c: workers.lose(c, worker.id, backoff=0),
+    ]
+    for _ in range(40):
+        try:
+            with database.write() as c:
+                choose.choice(actions)(c)
+        except (NormLabError, AssertionError, IndexError):
+            continue  # Nothing to claim, nothing held, or refused with a sentence.
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+
+
+def test_workers_and_people_at_once_never_end_in_a_deadlock(database: Database) -> None:
+    with database.write() as c:
+        study = submit_study(c, seeds=range(4))
+    failures: list[Exception] = []
+    meddlers = [threading.Thread(target=meddle, args=(database, study.id, failures, seed)) for seed in range(4)]
+    for meddler in meddlers:
+        meddler.start()
+    for meddler in meddlers:
+        meddler.join()
+    assert failures == []
+    with database.read() as c:
+        seqs = [event.seq for event in events.after(c, 0, limit=100_000)]
+    assert seqs == list(range(1, len(seqs) + 1))
 
 
 def test_four_processes_claim_every_run_once_and_meet_no_lock(database: Database) -> None:
