@@ -1,6 +1,6 @@
 """What runs contribute to a comparison: the metric's value, and what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
@@ -26,14 +26,14 @@ def results(
 
     `threshold` asks for the first step and time at which the metric was at or beyond it.
     """
-    query = select(run, job.c.spec).join(job, job.c.id == run.c.job_id).where(run.c.retried_by.is_(None))
+    query = select(run).where(run.c.retried_by.is_(None))
     query = query.where(run.c.study_id == study_id) if study_id else query.where(run.c.job_id.in_(job_ids))
     rows = c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all()
     ids = [row.id for row in rows]
     summaries = _summaries(c, ids, [metric.name, *MEASURED])
     at_step = value_at(c, ids, metric.name, metric.at) if isinstance(metric.at, int) else {}
     reached = _reaching(c, ids, metric.name, threshold, lower_is_better=lower_is_better)
-    specs = {row.job_id: flat(row.spec) for row in rows}
+    specs = _specs(c, {row.job_id for row in rows})
     made = []
     for row in rows:
         of = summaries.get(row.id, {})
@@ -71,6 +71,12 @@ def _result(
         steps_to=reached[0] if reached else None,
         seconds_to=reached[1] if reached else None,
     )
+
+
+def _specs(c: Connection, job_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The flat spec of each job, read once however many seeds it has."""
+    query = select(job.c.id, job.c.spec).where(job.c.id.in_(job_ids))
+    return {row.id: flat(row.spec) for row in c.execute(query)}
 
 
 def _summaries(c: Connection, run_ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Row[Any]]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from domain.store.upsert import upsert
 from domain.tables import point, rollup, series
@@ -138,10 +138,21 @@ def _gather(
 def _summarize(c: Connection, series_ids: Sequence[int]) -> None:
     """Write each series' summary from its few buckets of the highest level."""
     parts = rolled(c, series_ids, LEVELS[-1], 0, 2**62)
-    for series_id, group in groupby(parts, key=lambda part: part["series_id"]):
-        whole = join(list(group))
-        finite = whole["n"] - whole["odd"]
-        names = ("n", "odd", "first_step", "last_step", "last", "last_kind", "min", "min_step", "max", "max_step")
-        summary = {name: whole[name] for name in names}
-        mean = whole["sum"] / finite if finite else None
-        c.execute(update(series).where(series.c.id == series_id).values(mean=mean, median=None, **summary))
+    groups = groupby(parts, key=lambda part: part["series_id"])
+    summaries = [_summary(series_id, join(list(group))) for series_id, group in groups]
+    if summaries:
+        c.execute(_WRITE_SUMMARY, summaries)
+
+
+SUMMARY = ("n", "odd", "first_step", "last_step", "last", "last_kind", "min", "min_step", "max", "max_step", "mean")
+_WRITE_SUMMARY = (
+    update(series)
+    .where(series.c.id == bindparam("series_id"))
+    .values(median=None, **{name: bindparam(f"new_{name}") for name in SUMMARY})
+)
+
+
+def _summary(series_id: int, whole: Bucket) -> dict[str, Any]:
+    finite = whole["n"] - whole["odd"]
+    facts = {**whole, "mean": whole["sum"] / finite if finite else None}
+    return {"series_id": series_id, **{f"new_{name}": facts[name] for name in SUMMARY}}
