@@ -85,6 +85,11 @@ def along_features(parameter: Tensor, x: Tensor) -> Tensor:
     return parameter.reshape(-1, 1, 1) if x.dim() == 4 else parameter
 
 
+def scale_and_shift(y: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """Y ⊙ weight + bias, feature by feature, for a `y` laid out as `x`; one pass over memory."""
+    return torch.addcmul(along_features(bias, x), y, along_features(weight, x))
+
+
 def features_last(x: Tensor) -> Tensor:
     """A view of `x` with its features on the last axis."""
     return x.movedim(1, -1) if x.dim() == 4 else x

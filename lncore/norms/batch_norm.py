@@ -14,6 +14,7 @@ from lncore.layer import (
     channels_second,
     check_batch,
     gain_parameter,
+    scale_and_shift,
 )
 from lncore.moments import standardize_batch, widen
 from lncore.options import Range, Rule, checked
@@ -99,5 +100,5 @@ class BatchNorm(NormLayer):
         y = widen(x) - along_features(self.running_mean, x)
         y = y * along_features(torch.rsqrt(self.running_var + self.eps), x)
         if self.weight is not None and self.bias is not None:
-            y = y * along_features(self.weight, x) + along_features(self.bias, x)
+            y = scale_and_shift(y, self.weight, self.bias, x)
         return y.to(x.dtype)

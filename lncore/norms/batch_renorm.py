@@ -13,6 +13,7 @@ from lncore.layer import (
     channels_second,
     check_batch,
     gain_parameter,
+    scale_and_shift,
 )
 from lncore.moments import standardize_batch, widen
 from lncore.options import Range, Rule, checked
@@ -95,12 +96,12 @@ class BatchRenorm(NormLayer):
             deviation = torch.sqrt(batch.variance * ((count - 1) / count) + self.eps)
             r, d = self._correction(batch.mean, deviation)
             self._remember(batch.mean, deviation)
-        y = channels_second(batch.standardized) * along_features(r, x) + along_features(d, x)
+        y = scale_and_shift(channels_second(batch.standardized), r, d, x)
         return self._affine(y, x)
 
     def _affine(self, y: Tensor, x: Tensor) -> Tensor:
         if self.weight is not None and self.bias is not None:
-            y = y * along_features(self.weight, x) + along_features(self.bias, x)
+            y = scale_and_shift(y, self.weight, self.bias, x)
         return y.to(x.dtype)
 
     def _from_running(self, x: Tensor) -> Tensor:

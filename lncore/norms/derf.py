@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from lncore.layer import NormLayer, along_features, bias_parameter, gain_parameter
+from lncore.layer import NormLayer, bias_parameter, gain_parameter, scale_and_shift
 from lncore.moments import widen
 from lncore.options import Range, checked
 
@@ -40,4 +40,4 @@ class DynamicErf(NormLayer):
 
     def normalize(self, x: Tensor) -> Tensor:
         y = torch.erf(widen(x) * self.alpha + self.shift)
-        return (y * along_features(self.weight, x) + along_features(self.bias, x)).to(x.dtype)
+        return scale_and_shift(y, self.weight, self.bias, x).to(x.dtype)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from lncore.layer import Eps, NormLayer, along_features, bias_parameter, check_groups, gain_parameter
+from lncore.layer import Eps, NormLayer, along_features, bias_parameter, check_groups, gain_parameter, scale_and_shift
 from lncore.moments import moments, widen
 from lncore.options import Range, Rule, checked
 
@@ -49,7 +49,7 @@ class EvoNormS0(NormLayer):
     def normalize(self, x: Tensor) -> Tensor:
         wide = widen(x)
         y = wide * torch.sigmoid(wide * along_features(self.v, x)) * self._inverse_deviation(wide)
-        return (y * along_features(self.weight, x) + along_features(self.bias, x)).to(x.dtype)
+        return scale_and_shift(y, self.weight, self.bias, x).to(x.dtype)
 
     def _inverse_deviation(self, wide: Tensor) -> Tensor:
         if wide.dim() == 4:

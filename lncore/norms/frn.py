@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from lncore import kernels
-from lncore.layer import Eps, NormLayer, along_features, bias_parameter, channels_second, gain_parameter
+from lncore.layer import (
+    Eps,
+    NormLayer,
+    along_features,
+    bias_parameter,
+    channels_second,
+    gain_parameter,
+    scale_and_shift,
+)
 from lncore.moments import mean_square, widen
 from lncore.options import checked
 
@@ -43,7 +51,7 @@ class FilterResponseNorm(NormLayer):
 
     def normalize(self, x: Tensor) -> Tensor:
         y = self._scaled(widen(x))
-        y = y * along_features(self.weight, x) + along_features(self.bias, x)
+        y = scale_and_shift(y, self.weight, self.bias, x)
         if self.threshold is not None:
             y = torch.maximum(y, along_features(self.threshold, x))
         return y.to(x.dtype)

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar
 from torch import Tensor
 
 from lncore import kernels
-from lncore.layer import Eps, Gain, NormLayer, bias_parameter, check_groups, gain_parameter
+from lncore.layer import Eps, Gain, NormLayer, bias_parameter, check_groups, gain_parameter, scale_and_shift
+from lncore.moments import widen
 from lncore.options import Range, Rule, checked
 
 
@@ -58,5 +59,9 @@ class GroupNorm(NormLayer):
     def normalize(self, x: Tensor) -> Tensor:
         if x.dim() == 4:
             return kernels.group_norm(x, self.groups, self.weight, self.bias, self.eps)
-        rows = x.reshape(-1, self.width)
-        return kernels.group_norm(rows, self.groups, self.weight, self.bias, self.eps).reshape(x.shape)
+        # Without positions behind them the features of a group are a row of their own.
+        rows = widen(x).unflatten(-1, (self.groups, -1))
+        y = kernels.layer_norm(rows, None, None, self.eps).flatten(-2)
+        if self.weight is not None and self.bias is not None:
+            y = scale_and_shift(y, self.weight, self.bias, x)
+        return y.to(x.dtype)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from lncore import kernels
-from lncore.layer import Eps, NormLayer, along_features, bias_parameter, gain_parameter
+from lncore.layer import Eps, NormLayer, bias_parameter, gain_parameter, scale_and_shift
 from lncore.options import checked
 
 
@@ -39,5 +39,5 @@ class InstanceNorm(NormLayer):
             return kernels.layer_norm(x, self.weight, self.bias, self.eps)
         y = kernels.layer_norm(x.transpose(1, 2), None, None, self.eps).transpose(1, 2)
         if self.weight is not None and self.bias is not None:
-            y = y * along_features(self.weight, x) + along_features(self.bias, x)
+            y = scale_and_shift(y, self.weight, self.bias, x)
         return y.to(x.dtype)

@@ -77,7 +77,7 @@ class PowerNorm(NormLayer):
             return x.clone()
         rows = self._scaled(widen(features_last(x)))
         z = self._from_batch(rows) if self.training else rows * torch.rsqrt(self.running_square + self.eps)
-        return features_back(z * self.weight + self.bias).to(x.dtype)
+        return features_back(torch.addcmul(self.bias, z, self.weight)).to(x.dtype)
 
     def _scaled(self, rows: Tensor) -> Tensor:
         grouped = rows.unflatten(-1, (self.groups, -1))
