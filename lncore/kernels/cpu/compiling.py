@@ -5,7 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llvmlite.binding import parse_assembly  # type: ignore[import-untyped]
 from numba import njit
+from numba.core.codegen import CPUCodeLibrary
 
 # Products and sums may be fused, nothing else: infinities and NaN keep their meaning, and since division stays
 # division the mean of equal numbers is exact and a constant row gives exactly its bias.
@@ -35,6 +37,28 @@ def _compiled(function: Callable[..., Any], *, parallel: bool) -> Any:
     # numba drops kept code when the function's own file has changed; a kernel is made of several of our files.
     kernel._cache._cache_file._source_stamp = _stamp()  # noqa: SLF001
     return kernel
+
+
+def _settle_sums() -> None:
+    """Let LLVM choose the order of a sum once, when a function is optimized first, and keep it from then on.
+
+    A function is optimized again within each kernel that is made of it. The process that compiles runs the first form,
+    those that load the kernel from the disk the second; if sums were reordered again, the two would give other bytes.
+    """
+    optimize = CPUCodeLibrary._optimize_final_module  # noqa: SLF001 - numba has no public place after optimizing
+
+    def optimize_and_settle(library: Any) -> None:
+        optimize(library)
+        module = library._final_module  # noqa: SLF001
+        assembly = str(module)
+        if "reassoc " in assembly:
+            library._final_module = parse_assembly(assembly.replace("reassoc ", ""))  # noqa: SLF001
+            library._final_module.name = module.name  # noqa: SLF001 - by which numba finds the machine code
+
+    CPUCodeLibrary._optimize_final_module = optimize_and_settle  # type: ignore[method-assign]  # noqa: SLF001
+
+
+_settle_sums()
 
 
 @cache
