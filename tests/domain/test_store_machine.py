@@ -306,5 +306,5 @@ def expected_after(model: Model, action: str) -> RunStatus:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_promises_hold_whatever_happens_in_whatever_order(engine: str, request: pytest.FixtureRequest) -> None:
     Lives.database = request.getfixturevalue("sqlite_database" if engine == "sqlite" else "postgres_database")
-    examples = limits.default.max_examples // 8 if limits.default else 12
+    examples = limits.default.max_examples // 10 if limits.default else 10
     run_state_machine_as_test(Lives, settings=limits(max_examples=examples, stateful_step_count=40, phases=PHASES))  # type: ignore[no-untyped-call]
