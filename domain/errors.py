@@ -113,7 +113,7 @@ class DatabaseTooNew(NormLabError):  # noqa: N818
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(
-            f"The database is at revision {found!r}, which this version of NormLab (revision {wanted!r}) does not know: "
+            f"The database is at revision {found!r}, which this NormLab (revision {wanted!r}) does not know: "
             "it was written by a newer one. Use that version, or another NORMLAB_DATA_DIR. Nothing was changed."
         )
 
