@@ -17,7 +17,7 @@ from domain.results import RunResult
 from domain.store.results import results
 from domain.study import Study
 
-REMEMBERED = 200
+REMEMBERED = 500
 """Comparisons kept; each belongs to one state of one study."""
 
 
@@ -40,17 +40,21 @@ _lock = Lock()
 
 def evidence_of(c: Connection, study: Study, catalog: Catalog) -> Evidence:
     """The comparison of a study by its own axes, metric and baseline. Remembered until one of its runs changes."""
-    key = (study.id, study.updated_at)
-    with _lock:
-        known = _known.get(key)
+    known = remembered(study)
     if known is not None:
         return known
     made = _compare(c, study, catalog)
     with _lock:
-        _known[key] = made
+        _known[study.id, study.updated_at] = made
         while len(_known) > REMEMBERED:
             _known.popitem(last=False)
     return made
+
+
+def remembered(study: Study) -> Evidence | None:
+    """What is known without asking the database: None after something changed, or after a restart."""
+    with _lock:
+        return _known.get((study.id, study.updated_at))
 
 
 def _compare(c: Connection, study: Study, catalog: Catalog) -> Evidence:

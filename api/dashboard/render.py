@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.auth import COOKIE
 from api.dashboard import assets, numbers
 from api.guard import CHART_POLICY
 
@@ -57,6 +58,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "here": None,
         "stream": None,
         "signed_in": True,
+        "has_session": COOKIE in request.cookies,
         "hide_new": False,
         "theme": theme if theme in THEMES else None,
         "now": datetime.now(UTC),

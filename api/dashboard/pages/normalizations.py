@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from api.context import CurrentCatalog, CurrentDatabase
-from api.dashboard.evidence import evidence_of
+from api.dashboard.evidence import evidence_of, remembered
 from api.dashboard.figures.drawn import baseline_words
 from api.dashboard.form import shown, type_words
 from api.dashboard.palette import Slot, assign_slots
@@ -24,8 +24,10 @@ from domain.study import Study
 
 router = APIRouter(include_in_schema=False)
 
-STUDIES = 100
+STUDIES = 200
 """The newest studies whose comparisons are counted."""
+RUNS = 3000
+"""Runs that one visit compares anew; what is left over is said, and follows with the next visit."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Finding:
 @router.get("/normalizations")
 def list_normalizations(request: Request, database: CurrentDatabase, catalog: CurrentCatalog) -> Response:
     with database.read() as c:
-        found = findings(c, catalog)
+        found, left = findings(c, catalog)
     counted = {name: _record(name, found) for name in catalog.menu("normalizations")}
     variants = [
         {
@@ -58,7 +60,7 @@ def list_normalizations(request: Request, database: CurrentDatabase, catalog: Cu
         }
         for name, variant in catalog.menu("normalizations").items()
     ]
-    return page(request, "normalizations.html", here="Normalizations", variants=variants)
+    return page(request, "normalizations.html", here="Normalizations", variants=variants, left=left)
 
 
 @router.get("/normalizations/{name}")
@@ -67,7 +69,8 @@ def show_normalization(request: Request, database: CurrentDatabase, catalog: Cur
     if name not in menu:
         raise NotFound("normalization", name)
     with database.read() as c:
-        evidence = [finding for finding in findings(c, catalog) if finding.kind == name]
+        found, left = findings(c, catalog)
+    evidence = [finding for finding in found if finding.kind == name]
     variant = menu[name]
     options = [
         {"name": key, "doc": option.doc, "words": type_words(option), "default": shown(option.default) or "none"}
@@ -82,6 +85,7 @@ def show_normalization(request: Request, database: CurrentDatabase, catalog: Cur
         slot=slot_of(name),
         options=options,
         evidence=evidence,
+        left=left,
         example=yaml_markup(example),
     )
 
@@ -93,17 +97,23 @@ def slot_of(name: str) -> Slot:
     return slot if is_preferred else Slot(0, slot.colour, "solid", "circle-open")
 
 
-def findings(c: Connection, catalog: Catalog) -> list[Finding]:
-    """Every difference from a baseline in the newest studies."""
-    found = []
+def findings(c: Connection, catalog: Catalog) -> tuple[list[Finding], int]:
+    """Every difference from a baseline in the newest studies, and how many studies are left for the next visit."""
+    found: list[Finding] = []
+    left, runs = 0, 0
     for study in studies.page(c, limit=STUDIES).data:
+        if remembered(study) is None:
+            runs += sum(study.counts.values())
+            if runs > RUNS:
+                left += 1
+                continue
         comparison = evidence_of(c, study, catalog).comparison
         found += [
             _finding(study, difference, baseline_words(comparison), comparison.difference_unit)
             for difference in comparison.differences
             if difference.mean is not None
         ]
-    return found
+    return found, left
 
 
 def _finding(study: Study, difference: Difference, against: str, unit: str) -> Finding:

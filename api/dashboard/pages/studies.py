@@ -12,7 +12,7 @@ from domain.store import studies
 
 router = APIRouter(include_in_schema=False)
 
-CARDS = 24
+CARDS = 12
 
 
 @router.get("/studies")
