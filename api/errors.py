@@ -18,6 +18,7 @@ Refusal
 └── StorageFull 507           the disk of the database is full
 """
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
@@ -122,8 +123,8 @@ class WrongMethod(Refusal):
     status, code = HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed"
     meaning = "The address exists and does not know this method."
 
-    def __init__(self, method: str, headers: dict[str, str]) -> None:
-        super().__init__(f"This address does not know {method[:20]}; /docs lists what it knows.", headers=headers)
+    def __init__(self, method: str, known: str) -> None:
+        super().__init__(f"This address does not know {method[:20]}, only {known}.", headers={"Allow": known})
 
 
 class Stale(Refusal):
@@ -289,13 +290,24 @@ def _field(error: dict[str, Any]) -> FieldError:
 def _framework(request: Request, error: Exception) -> Response:
     """The framework's own refusals: no such address, a method the address doesn't know."""
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _refused(request, WrongMethod(request.method, dict(error.headers or {})))
+        return _refused(
+            request, WrongMethod(request.method, _methods_at(request) or (error.headers or {}).get("Allow", ""))
+        )
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         return _refused(request, NoSuchAddress(request.url.path))
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         unread = FieldError(pointer="", code="unreadable", detail="The body can't be read as JSON.")
         return _refused(request, BadBody([unread]))
     raise error
+
+
+def _methods_at(request: Request) -> str:
+    """The methods the address knows. The framework itself names those of the first route that fits, and no more."""
+    found: set[str] = set()
+    for template, methods in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path):
+            found |= {method.upper() for method in methods}
+    return ", ".join(sorted(found))
 
 
 def install(app: FastAPI) -> None:

@@ -160,6 +160,13 @@ def test_a_problem_names_its_request_and_its_type_leads_to_an_explanation(api: T
     assert api.get(problem["type"]).status_code == 200
 
 
+def test_a_method_an_address_does_not_know_is_405_with_those_it_knows(api: TestClient) -> None:
+    for path, known in (("/v1/jobs", "GET, POST"), ("/v1/jobs/x", "DELETE, GET, PATCH"), ("/healthz", "GET")):
+        answer = api.put(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, known)
+    assert api.put("/studies").headers["allow"] == "GET"
+
+
 def test_words_of_strangers_are_not_markup(api: TestClient) -> None:
     answer = api.get("/studies/<script>alert(1)", headers={"Accept": "text/html"})
     assert answer.status_code == 404
