@@ -7,11 +7,13 @@ import typer
 from rich.markup import escape
 
 from cli.client import Client, Record
+from cli.compare import comparison_of
 from cli.exits import ExitCode
 from cli.output import console, print_json, say, seconds, table
 from cli.places import Place, connect
 from cli.progress import follow
 from cli.specfile import Document, is_study, read_document
+from cli.tables import comparison_view
 
 
 def submit(
@@ -20,7 +22,10 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be submitted; store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
-    """Submit a job or a study. With --watch the exit code says whether every run succeeded."""
+    """Submit a job or a study.
+
+    With --watch it is followed to the end, a study is compared, and the exit code says whether every run succeeded.
+    """
     document = read_document(file)
     client = connect()
     answer = send(client, document, dry_run=dry_run)
@@ -31,11 +36,17 @@ def submit(
     elif not as_json:
         _show_submitted(client, answer, study=is_study(document))
     if watch and not dry_run:
-        place = Place("study" if is_study(document) else "job", answer["id"])
-        final = follow(client, place, quiet=as_json)
-        if as_json:
-            print_json(final.record)
-        raise typer.Exit(ExitCode.OK if final.all_succeeded else ExitCode.FAILED)
+        _watch(client, Place("study" if is_study(document) else "job", answer["id"]), as_json=as_json)
+
+
+def _watch(client: Client, place: Place, *, as_json: bool) -> None:
+    """Follow to the end; then what a study shows, and the exit code."""
+    final = follow(client, place, quiet=as_json)
+    if as_json:
+        print_json(final.record)
+    elif place.kind == "study":
+        console.print(comparison_view(comparison_of(client, place)))
+    raise typer.Exit(ExitCode.OK if final.all_succeeded else ExitCode.FAILED)
 
 
 def send(client: Client, document: Document, *, dry_run: bool = False) -> Record:
