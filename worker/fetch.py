@@ -1,69 +1,58 @@
-"""Datasets by hand: `python -m worker.fetch NAME…` gets their files, without a name it says which are here, as JSON."""
+"""Datasets from the command line: `python -m worker.fetch` lists them as JSON, with names it gets them."""
 
 import json
 import sys
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from domain.job import Choice
 from domain.settings import Settings
-from lncore.menu import names
+from lncore.menu import UnknownVariantError, describe, load
+from worker import menus
+from worker.idx import BadIdxError
 from worker.sources import DatasetUnavailableError, Sources
 
 
-class FilesAreHereError(Exception):
-    """The files of a dataset were found and have the right checksums; there is no need to read on."""
+def records(settings: Settings) -> list[dict[str, Any]]:
+    """Every dataset: its name, sizes, licence, sentence, and whether a run could load it here without the network."""
+    return [_record(name, settings) for name in menus.variants("datasets")]
 
 
-class Probe(Sources):
-    """Sources that only look."""
+def _record(name: str, settings: Settings) -> dict[str, Any]:
+    dataset: Any = load(menus.MENUS["datasets"], name)
+    described = describe(dataset)
+    facts = {"sizes": dataset.sizes, "licence": dataset.licence, "source": described["paper"]}
+    return {"name": name, "summary": described["summary"], "here": _is_here(dataset, settings), **facts}
 
-    def read(self, *args: Any) -> NoReturn:
-        super().read(*args)
-        raise FilesAreHereError
+
+def _is_here(dataset: Any, settings: Settings) -> bool:
+    try:
+        dataset().load(Sources(settings.datasets_dir, addresses=()))
+    except (DatasetUnavailableError, BadIdxError):
+        return False
+    return True
+
+
+def fetch(names: list[str], settings: Settings) -> int:
+    """Load each dataset once, saying where its files come from; 1 when one could not be had."""
+    status = 0
+    for name in names:
+        try:
+            load(menus.MENUS["datasets"], name)().load(Sources(settings.datasets_dir, _say))
+        except (DatasetUnavailableError, BadIdxError, UnknownVariantError) as error:
+            sys.stderr.write(f"{error}\n")
+            status = 1
+    return status
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(sentence + "\n")
 
 
 def main() -> int:
-    wanted, there_are = sys.argv[1:], names(Path(__file__).parent / "datasets")
-    if not wanted:
-        sys.stdout.write(json.dumps([describe(name) for name in there_are]) + "\n")
-        return 0
-    unknown = [name for name in wanted if name not in there_are]
-    if unknown:
-        sys.stderr.write(f"There is no dataset {unknown[0]!r}; there are {', '.join(there_are)}.\n")
-        return 3
-    return max(fetch(name) for name in wanted)
-
-
-def dataset_named(name: str) -> Any:
-    """The dataset with its default options."""
-    from worker.menus import make_dataset  # noqa: PLC0415 - loads torch, which a wrong name need not wait for
-
-    return make_dataset(Choice(kind=name))
-
-
-def describe(name: str) -> dict[str, Any]:
-    """What the dataset is, and whether a run could load it now without the network."""
-    dataset = dataset_named(name)
-    try:
-        dataset.load(Probe(Settings().datasets_dir, addresses=()))
-        here = True
-    except FilesAreHereError:
-        here = True
-    except DatasetUnavailableError:
-        here = False
-    summary = (type(dataset).__doc__ or "").partition("\n")[0]
-    sizes = {split: int(size) for split, size in dataset.sizes.items()}
-    return {"name": name, "here": here, "sizes": sizes, "licence": dataset.licence, "summary": summary}
-
-
-def fetch(name: str) -> int:
-    """Get the dataset from its first source that answers, saying each step; the exit status."""
-    try:
-        dataset_named(name).load(Sources(Settings().datasets_dir, announce=print))
-    except DatasetUnavailableError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    settings = Settings()
+    names = sys.argv[1:]
+    if names:
+        return fetch(names, settings)
+    _say(json.dumps(records(settings)))
     return 0
 
 

@@ -1,7 +1,9 @@
-"""Runs from the queue to their end, with a real broker, dispatcher, worker and runner: killed, stopped, paused, damaged."""
+"""Runs from the queue to their end with a real broker, dispatcher, worker and runner: killed, stopped, damaged."""
 
+import base64
 import json
 import os
+import pickle
 import random
 import signal
 from collections.abc import Iterator
@@ -10,10 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
+import redis
 
 from domain.event import EventKind
+from domain.queue import WAKE
 from domain.run import Action, Outcome, Reason, Responsible, Run, RunStatus
-from domain.store import events, logs, metrics, runs
+from domain.store import events, logs, metrics, runs, workers
 from tests.worker.plant import Plant, wait_until
 from tests.worker.specs import raw_job
 from worker import checkpoint
@@ -278,20 +282,28 @@ def test_a_lost_broker_loses_no_run(plant: Plant) -> None:
 
 def test_a_message_that_is_not_json_is_not_run(plant: Plant, tmp_path: Path) -> None:
     """A pickled message that would make a file if it were read."""
-    import pickle
-
-    import redis
 
     class Harmful:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.mkdir, (str(tmp_path / "harmed"),)
 
-    body = {"body": pickle.dumps(Harmful()).hex(), "content-type": "application/x-python-serialize"}
-    broker = redis.Redis(unix_socket_path=str(plant.directory / "v.sock"))
-    broker.lpush("default", json.dumps({**body, "headers": {"task": "normlab.wake"}, "properties": {}}))
-    broker.lpush("default", b"garbage")
+    message = {
+        "body": base64.b64encode(pickle.dumps(Harmful())).decode(),
+        "content-type": "application/x-python-serialize",
+        "content-encoding": "binary",
+        "headers": {"task": WAKE, "id": "harmful", "lang": "py"},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": "default"},
+            "delivery_mode": 2,
+            "delivery_tag": "harmful",
+            "priority": 0,
+        },
+    }
+    redis.Redis(unix_socket_path=str(plant.directory / "v.sock")).lpush("default", json.dumps(message))
     assert plant.ended(plant.submit(raw_job())[0].id).status == RunStatus.SUCCEEDED
     assert not (tmp_path / "harmed").exists()
+    assert "Refusing to deserialize" in (plant.directory / "worker.log").read_text(encoding="utf-8")
 
 
 def test_nothing_is_left_when_the_worker_has_ended(plant: Plant) -> None:
@@ -299,8 +311,6 @@ def test_nothing_is_left_when_the_worker_has_ended(plant: Plant) -> None:
     plant.stop("worker")
     wait_until(lambda: not any(process.is_running() for process in processes), "the end of its processes")
     with plant.database.read() as c:
-        from domain.store import workers
-
         assert workers.page(c, live=True) == []
     assert not list(plant.settings.runs_dir.rglob("*.tmp-*"))
     assert not list(plant.settings.runs_dir.rglob("spool"))
