@@ -30,6 +30,17 @@ class Turn:
         """Whether this process is the active one; takes the lock when it is free."""
         return self._lock_file() if self._database.on_sqlite else self._lock_session()
 
+    def give_up(self) -> None:
+        """Let somebody else have the turn; the end of the process does the same."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if self._session is not None:
+            # Closing alone would put the connection, and the lock with it, back into the pool.
+            self._session.invalidate()
+            self._session.close()
+            self._session = None
+
     def _lock_file(self) -> bool:
         if self._file is not None:
             return True
@@ -56,9 +67,6 @@ class Turn:
                 return False
             self._session.execute(text("SELECT 1"))
         except DBAPIError:
-            if self._session is not None:
-                self._session.invalidate()
-                self._session.close()
-            self._session = None
+            self.give_up()
             return False
         return True
