@@ -17,6 +17,64 @@ from lncore.moments import widen
 Gradients = tuple[Tensor | None, ...]
 
 
+def row_norm(
+    backend: ModuleType,
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    offset: float,
+    *,
+    centred: bool,
+) -> Any:
+    """Layer norm (`centred`) or RMS norm of the last axis of x, or of x + residual as (norm, sum)."""
+    if _needs_graph(x, residual, weight, bias):
+        return RowNorm.apply(backend, x, residual, weight, bias, eps, offset, centred)
+    y, h, _ = _norm_forward(backend, x, residual, weight, bias, eps, offset, centred)
+    return y if residual is None else (y, h)
+
+
+def dynamic_tanh(
+    backend: ModuleType, x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> Tensor:
+    """tanh(alpha·x)·weight + bias along the last axis, alpha a single number."""
+    if _needs_graph(x, alpha, weight, bias):
+        return DynamicTanh.apply(backend, x, alpha, weight, bias)
+    return _shaped(backend.tanh_forward(_rows(x), alpha, weight, bias), x)
+
+
+def group_norm(
+    backend: ModuleType, x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, eps: float
+) -> Tensor:
+    """Group norm of x (batch, channels, positions…)."""
+    if _needs_graph(x, weight, bias):
+        return GroupNorm.apply(backend, x, weight, bias, groups, eps)
+    return backend.group_forward(_cases(x), groups, weight, bias, eps)[0].view(x.shape)
+
+
+def _needs_graph(*tensors: Tensor | None) -> bool:
+    """Whether anybody will ask for a gradient: without, a node of the graph is only time."""
+    if not torch.is_grad_enabled():
+        return False
+    return any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def _norm_forward(
+    backend: ModuleType,
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    offset: float,
+    centred: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    other = None if residual is None else _rows(residual)
+    y, h, stats = backend.norm_forward(_rows(x), other, _gain(weight, offset), bias, eps, centred=centred)
+    return _shaped(y, x), x if residual is None else _shaped(h, x), stats
+
+
 class RowNorm(torch.autograd.Function):
     """Layer norm (`centred`) or RMS norm of the last axis of x, or of x + residual, which is then returned too."""
 
@@ -32,10 +90,7 @@ class RowNorm(torch.autograd.Function):
         offset: float,
         centred: bool,
     ) -> Any:
-        other = None if residual is None else _rows(residual)
-        y, h, stats = backend.norm_forward(_rows(x), other, _gain(weight, offset), bias, eps, centred=centred)
-        y = y.view(x.shape)
-        h = x if residual is None else h.view(x.shape)
+        y, h, stats = _norm_forward(backend, x, residual, weight, bias, eps, offset, centred)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(h, weight, bias, stats)
         ctx.backend, ctx.options = backend, (eps, offset, centred)
@@ -63,7 +118,7 @@ def _fused_norm(ctx: Any, g: Tensor, dh: Tensor | None, needs: Sequence[bool]) -
         _rows(g), None if dh is None else _rows(dh), _rows(h), _gain(weight, offset), stats,
         centred=centred, affine=needs[1] or needs[2],
     )  # fmt: skip
-    return dx.view(h.shape), _cast(dw, weight, needs[1]), _cast(db, bias, needs[2])
+    return _shaped(dx, h), _cast(dw, weight, needs[1]), _cast(db, bias, needs[2])
 
 
 def _differentiable_norm(ctx: Any, g: Tensor, needs: Sequence[bool]) -> Gradients:
@@ -85,7 +140,7 @@ class DynamicTanh(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, alpha, weight, bias)
         ctx.backend = backend
-        return backend.tanh_forward(_rows(x), alpha, weight, bias).view(x.shape)
+        return _shaped(backend.tanh_forward(_rows(x), alpha, weight, bias), x)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:  # type: ignore[override]
@@ -96,7 +151,7 @@ class DynamicTanh(torch.autograd.Function):
         x, alpha, weight, bias = inputs
         dx, dalpha, dw, db = ctx.backend.tanh_backward(_rows(g), _rows(x), alpha, weight)
         dalpha = _cast(dalpha.view(alpha.shape), alpha, needs[1])
-        return None, dx.view(x.shape), dalpha, _cast(dw, weight, needs[2]), _cast(db, bias, needs[3])
+        return None, _shaped(dx, x), dalpha, _cast(dw, weight, needs[2]), _cast(db, bias, needs[3])
 
 
 class GroupNorm(torch.autograd.Function):
@@ -147,12 +202,19 @@ def _gain(weight: Tensor | None, offset: float) -> Tensor | None:
 
 
 def _cast(gradient: Tensor, parameter: Tensor | None, need: bool) -> Tensor | None:
-    return gradient.to(parameter.dtype) if need and parameter is not None else None
+    if not need or parameter is None:
+        return None
+    return gradient if gradient.dtype is parameter.dtype else gradient.to(parameter.dtype)
 
 
 def _rows(x: Tensor) -> Tensor:
     x = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     return x if x.is_contiguous() else x.contiguous()
+
+
+def _shaped(rows: Tensor, x: Tensor) -> Tensor:
+    """Rows in the shape of x; a view costs as much as a small kernel, so there is none where it changes nothing."""
+    return rows if x.dim() == 2 else rows.view(x.shape)
 
 
 def _cases(x: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ type of `x`. Errors in float32 stay below 2e-6 however far the inputs lie from z
 from torch import Tensor
 
 from lncore import plain
-from lncore.kernels.autograd import DynamicTanh, GroupNorm, RowNorm
+from lncore.kernels import autograd
+from lncore.kernels.autograd import dynamic_tanh, row_norm
 from lncore.kernels.route import backend_for
 
 
@@ -17,7 +18,7 @@ def layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     backend = backend_for(x, weight, bias)
     if backend is None:
         return plain.layer_norm(x, weight, bias, eps)
-    return RowNorm.apply(backend, x, None, weight, bias, eps, 0.0, True)
+    return row_norm(backend, x, None, weight, bias, eps, 0.0, centred=True)
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float, offset: float = 0.0) -> Tensor:
@@ -25,7 +26,7 @@ def rms_norm(x: Tensor, weight: Tensor | None, eps: float, offset: float = 0.0) 
     backend = backend_for(x, weight)
     if backend is None:
         return plain.rms_norm(x, weight, eps, offset)
-    return RowNorm.apply(backend, x, None, weight, None, eps, offset, False)
+    return row_norm(backend, x, None, weight, None, eps, offset, centred=False)
 
 
 def add_layer_norm(
@@ -35,7 +36,7 @@ def add_layer_norm(
     backend = backend_for(x, residual, weight, bias) if _alike(x, residual) else None
     if backend is None:
         return plain.add_layer_norm(x, residual, weight, bias, eps)
-    return RowNorm.apply(backend, x, residual, weight, bias, eps, 0.0, True)
+    return row_norm(backend, x, residual, weight, bias, eps, 0.0, centred=True)
 
 
 def add_rms_norm(
@@ -45,7 +46,7 @@ def add_rms_norm(
     backend = backend_for(x, residual, weight) if _alike(x, residual) else None
     if backend is None:
         return plain.add_rms_norm(x, residual, weight, eps, offset)
-    return RowNorm.apply(backend, x, residual, weight, None, eps, offset, False)
+    return row_norm(backend, x, residual, weight, None, eps, offset, centred=False)
 
 
 def dyt(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -53,7 +54,7 @@ def dyt(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) ->
     backend = backend_for(x, alpha, weight, bias) if alpha.numel() == 1 else None
     if backend is None:
         return plain.dyt(x, alpha, weight, bias)
-    return DynamicTanh.apply(backend, x, alpha, weight, bias)
+    return dynamic_tanh(backend, x, alpha, weight, bias)
 
 
 def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
@@ -64,7 +65,7 @@ def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | Non
     backend = backend_for(x, weight, bias)
     if backend is None:
         return plain.group_norm(x, groups, weight, bias, eps)
-    return GroupNorm.apply(backend, x, weight, bias, groups, eps)
+    return autograd.group_norm(backend, x, weight, bias, groups, eps)
 
 
 def _alike(x: Tensor, residual: Tensor) -> bool:

@@ -23,16 +23,18 @@ def backend_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
     Plain torch it is while a compiler traces (which fuses by itself), inside vmap, grad and jvp transforms (which need
     to see the operations), for tensor subclasses, empty inputs, and where the backend's own needs are missing.
     """
-    if torch.compiler.is_compiling() or type(x) not in _ORDINARY or x.numel() == 0 or _transformed():
+    if torch.compiler.is_compiling() or _transformed() or type(x) not in _ORDINARY or x.numel() == 0:
         return None
-    kind = x.device.type
-    if kind == "cpu":
+    if x.is_cpu:
         backend = _cpu() if x.dtype in _CPU_TYPES else None
-    elif kind == "cuda":
+    elif x.is_cuda:
         backend = _gpu(x) if x.dtype in _GPU_TYPES else None
     else:
-        backend = None
-    return backend if backend is not None and all(_fits(parameter, x) for parameter in parameters) else None
+        return None
+    for parameter in parameters:
+        if parameter is not None and (type(parameter) not in _ORDINARY or parameter.device != x.device):
+            return None
+    return backend
 
 
 def sequences_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
@@ -48,10 +50,6 @@ def _transformed() -> bool:
         or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001
         or torch.jit.is_tracing()  # type: ignore[attr-defined]
     )
-
-
-def _fits(parameter: Tensor | None, x: Tensor) -> bool:
-    return parameter is None or (type(parameter) in _ORDINARY and parameter.device == x.device)
 
 
 def _cpu() -> ModuleType | None:

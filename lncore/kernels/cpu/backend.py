@@ -14,7 +14,7 @@ from lncore.kernels.cpu import groups as group_kernels
 from lncore.kernels.cpu import rows as row_kernels
 from lncore.kernels.cpu import tanh as tanh_kernels
 from lncore.kernels.cpu.addresses import LINE
-from lncore.kernels.cpu.numba_threads import torch_threads
+from lncore.kernels.cpu.numba_threads import run
 from lncore.kernels.cpu.pages import prepare
 from lncore.moments import widen
 
@@ -44,12 +44,12 @@ def norm_forward(
     if residual is not None:
         prepare(h)
     scratch = _scratch(y, chunks)
-    with torch_threads():
-        row_kernels.forward(
-            x.data_ptr(), 0 if residual is None else residual.data_ptr(), weight.data_ptr(), bias.data_ptr(),
-            h.data_ptr(), y.data_ptr(), stats.data_ptr(), 0 if scratch is None else scratch.data_ptr(),
-            m, n, size, chunks, number(n), number(eps), _ONE[dtype], centred,
-        )  # fmt: skip
+    run(
+        row_kernels.forward,
+        x.data_ptr(), _pointer(residual), weight.data_ptr(), bias.data_ptr(),
+        h.data_ptr(), y.data_ptr(), stats.data_ptr(), _pointer(scratch),
+        m, n, size, chunks, number(n), number(eps), _ONE[dtype], centred,
+    )  # fmt: skip
     return y, h, stats
 
 
@@ -64,17 +64,17 @@ def norm_backward(
         return dx.to(h.dtype), dw, db
     m, n = h.shape
     dx, weight, number, chunks = torch.empty_like(h), _gain(weight, n, dtype), _NUMBER[dtype], _chunks(m)
-    partials = h.new_zeros(chunks, 2, n) if affine else None
+    sums, partials = (h.new_empty(2, n), h.new_empty(chunks, 2, n)) if affine else (None, None)
     scratch = _scratch(dx, chunks)
-    with torch_threads():
-        row_kernels.backward(
-            g.data_ptr(), 0 if dh is None else dh.data_ptr(), h.data_ptr(), weight.data_ptr(), stats.data_ptr(),
-            dx.data_ptr(), 0 if partials is None else partials.data_ptr(), 0 if scratch is None else scratch.data_ptr(),
-            m, n, h.itemsize, chunks, number(n), _ONE[dtype], centred,
-        )  # fmt: skip
-    if partials is None:
+    run(
+        row_kernels.backward,
+        g.data_ptr(), _pointer(dh), h.data_ptr(), weight.data_ptr(), stats.data_ptr(), dx.data_ptr(),
+        _pointer(sums), _pointer(partials), _pointer(scratch),
+        m, n, h.itemsize, chunks, number(n), _ONE[dtype], centred,
+    )  # fmt: skip
+    if sums is None:
         return dx, None, None
-    dw, db = partials.sum(0).unbind(0)
+    dw, db = sums.unbind(0)
     return dx, dw, db
 
 
@@ -86,11 +86,11 @@ def tanh_forward(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor |
     past_cache = prepare(y) and _streams(y)
     scratch = wide.new_empty(chunks, n)
     weight, bias = _gain(weight, n, dtype), _shift(bias, n, dtype)
-    with torch_threads():
-        tanh_kernels.forward(
-            wide.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), scratch.data_ptr(), past_cache,
-            m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
-        )  # fmt: skip
+    run(
+        tanh_kernels.forward,
+        wide.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), scratch.data_ptr(), past_cache,
+        m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
+    )  # fmt: skip
     return y.to(x.dtype)
 
 
@@ -103,11 +103,11 @@ def tanh_backward(g: Tensor, x: Tensor, alpha: Tensor, weight: Tensor | None) ->
     prepare(dx)
     weight = _gain(weight, n, dtype)
     scratch, partials = wide.new_empty(chunks, n), wide.new_zeros(chunks, 2 * n + 1)
-    with torch_threads():
-        tanh_kernels.backward(
-            wide_g.data_ptr(), wide.data_ptr(), weight.data_ptr(), dx.data_ptr(), partials.data_ptr(),
-            scratch.data_ptr(), m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
-        )  # fmt: skip
+    run(
+        tanh_kernels.backward,
+        wide_g.data_ptr(), wide.data_ptr(), weight.data_ptr(), dx.data_ptr(), partials.data_ptr(),
+        scratch.data_ptr(), m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
+    )  # fmt: skip
     total = partials.sum(0)
     return dx.to(x.dtype), total[2 * n], total[:n], total[n : 2 * n]
 
@@ -124,11 +124,11 @@ def group_forward(
     y, stats = torch.empty_like(x), x.new_empty(batch * groups, 3)
     prepare(y)
     weight, bias = _gain(weight, channels, dtype), _shift(bias, channels, dtype)
-    with torch_threads():
-        group_kernels.forward(
-            x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), stats.data_ptr(), batch * groups, groups,
-            members, positions, x.itemsize, number(members * positions), number(eps), _ONE[dtype],
-        )  # fmt: skip
+    run(
+        group_kernels.forward,
+        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), stats.data_ptr(), batch * groups, groups,
+        members, positions, x.itemsize, number(members * positions), number(eps), _ONE[dtype],
+    )  # fmt: skip
     return y, stats
 
 
@@ -144,13 +144,18 @@ def group_backward(
     members = channels // groups
     dx, partials, weight = torch.empty_like(x), x.new_empty(batch, 2, channels), _gain(weight, channels, dtype)
     prepare(dx)
-    with torch_threads():
-        group_kernels.backward(
-            g.data_ptr(), x.data_ptr(), weight.data_ptr(), stats.data_ptr(), dx.data_ptr(), partials.data_ptr(),
-            batch * groups, groups, members, positions, x.itemsize, number(members * positions), _ONE[dtype],
-        )  # fmt: skip
+    run(
+        group_kernels.backward,
+        g.data_ptr(), x.data_ptr(), weight.data_ptr(), stats.data_ptr(), dx.data_ptr(), partials.data_ptr(),
+        batch * groups, groups, members, positions, x.itemsize, number(members * positions), _ONE[dtype],
+    )  # fmt: skip
     dw, db = partials.sum(0).unbind(0)
     return dx, dw, db
+
+
+def _pointer(tensor: Tensor | None) -> int:
+    """The address of a tensor's numbers; 0 tells a kernel that there is none."""
+    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _chunks(rows: int) -> int:
@@ -173,11 +178,17 @@ def _streams(result: Tensor) -> bool:
 
 
 def _gain(weight: Tensor | None, n: int, dtype: torch.dtype) -> Tensor:
-    return constant(1.0, n, dtype) if weight is None else weight.to(dtype).contiguous()
+    return constant(1.0, n, dtype) if weight is None else _straight(weight, dtype)
 
 
 def _shift(bias: Tensor | None, n: int, dtype: torch.dtype) -> Tensor:
-    return constant(0.0, n, dtype) if bias is None else bias.to(dtype).contiguous()
+    return constant(0.0, n, dtype) if bias is None else _straight(bias, dtype)
+
+
+def _straight(parameter: Tensor, dtype: torch.dtype) -> Tensor:
+    if parameter.dtype is dtype and parameter.is_contiguous():
+        return parameter
+    return parameter.to(dtype).contiguous()
 
 
 @lru_cache(maxsize=64)

@@ -116,19 +116,28 @@ def gather_affine(g: Any, x: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd:
         db[i] += g[i]
 
 
+@arithmetic
+def _clear(x: Any, one: Any) -> None:
+    for i in range(len(x)):
+        x[i] = one - one
+
+
 @over_rows
 def backward(
-    g: int, dh: int, x: int, w: int, stats: int, dx: int, partials: int, scratch: int,
+    g: int, dh: int, x: int, w: int, stats: int, dx: int, affine: int, partials: int, scratch: int,
     m: int, n: int, size: int, chunks: int, count: Any, one: Any, centred: bool,
 ) -> None:  # fmt: skip
-    """The rows dx = rstd·(g·w − mean(g·w) − x̂·mean(g·w·x̂)) + dh by rows, and each chunk's sums of g·x̂ and g.
+    """The rows dx = rstd·(g·w − mean(g·w) − x̂·mean(g·w·x̂)) + dh by rows, and in `affine` (2, n) the sums of g·x̂ and g.
 
-    `dh` 0 means no gradient came through the sum; `partials` 0 that no gradient of weight and bias is wanted. The
-    chunks depend on the shape alone and are added in order afterwards: the same input gives the same bytes.
+    `dh` 0 means no gradient came through the sum; `affine` 0 that no gradient of weight and bias is wanted. Each chunk
+    has sums of its own in `partials` (chunks, 2, n); chunks depend on the shape alone and are added in order, so that
+    the same input gives the same bytes.
     """
     for chunk in prange(chunks):
         first, last = chunk * m // chunks, (chunk + 1) * m // chunks
         weight = carray(vector_at(w, one), n)
+        if affine != 0:
+            _clear(carray(vector_at(partials + chunk * 2 * n * size, one), 2 * n), one)
         for row in range(first, last):
             at = row * n * size
             saved = carray(vector_at(stats + row * 3 * size, one), 3)
@@ -143,7 +152,12 @@ def backward(
                 _add_into(result, carray(vector_at(dh + at, one), n))
             if scratch != 0:
                 stream(dx + at, target, n * size // LINE)
-            if partials != 0:
+            if affine != 0:
                 dw = carray(vector_at(partials + chunk * 2 * n * size, one), n)
                 db = carray(vector_at(partials + (chunk * 2 + 1) * n * size, one), n)
                 gather_affine(gradient, source, dw, db, mean, delta, rstd)
+    if affine != 0:
+        total = carray(vector_at(affine, one), 2 * n)
+        _clear(total, one)
+        for chunk in range(chunks):
+            _add_into(total, carray(vector_at(partials + chunk * 2 * n * size, one), 2 * n))
