@@ -35,6 +35,7 @@ def addresses(ids: dict[str, str]) -> dict[str, str]:
         "job": f"/jobs/{ids['job_of_run']}",
         "run": f"/runs/{ids['run']}",
         "run-failed": f"/runs/{ids['failed']}",
+        "figure": f"/figures/curves?study={ids['study']}&stratum=batch+size+4",
         "normalizations": "/normalizations",
         "normalization": "/normalizations/batch_norm",
         "workers": "/workers",

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
 @pytest.fixture(scope="module")
 def page(browser: Browser, lab: tuple[str, dict[str, str]]) -> Iterator[Page]:
     with window(browser) as (_, page, complaints):
-        page.goto(f"{lab[0]}/workers")
+        page.goto(f"{lab[0]}/studies/{lab[1]['conv']}")
         yield page
         assert complaints.words == []
 

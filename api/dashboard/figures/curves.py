@@ -112,7 +112,8 @@ def _mean_line(curve: Curve, show: Show) -> Trace:
     """The line of the mean; with one seed it says so instead of pretending a band."""
     over = curve.over
     if curve.n == 1:
-        return line(over.x, over.mean, curve.slot, curve.name, hovertemplate="%{y:.4g}, n = 1: no interval")
+        alone = [", n = 1: no interval"] * len(over.x)
+        return line(over.x, over.mean, curve.slot, curve.name, customdata=alone, hovertemplate="%{y:.4g}%{customdata}")
     if show == "mean":
         halves = [top - mean if top is not None else None for top, mean in zip(over.high, over.mean, strict=True)]
         known = [f" ± {half:.2g}" if half is not None else "" for half in halves]

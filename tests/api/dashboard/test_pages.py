@@ -48,7 +48,7 @@ def read(html: str) -> Reader:
 
 NAMES = [
     "overview", "studies", "study", "study-seeds", "study-many", "study-few", "new-study", "jobs", "job", "run",
-    "run-failed", "normalizations", "normalization", "workers", "login",
+    "run-failed", "figure", "normalizations", "normalization", "workers", "login",
 ]  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_every_figure_of_a_page_draws(name: str, pages: TestClient, paths: dict[
 
 def test_a_page_without_figures_never_loads_plotly(pages: TestClient, paths: dict[str, str]) -> None:
     with_plotly = {name for name in NAMES if "plotly" in pages.get(paths[name]).text}
-    assert with_plotly == {"study", "study-seeds", "study-many", "study-few", "job", "run", "run-failed"}
+    assert with_plotly == {"study", "study-seeds", "study-many", "study-few", "job", "run", "run-failed", "figure"}
 
 
 def test_numbers_of_the_study_are_in_the_page_before_any_script_runs(pages: TestClient, ids: dict[str, str]) -> None:
@@ -110,6 +110,22 @@ def test_numbers_of_the_study_are_in_the_page_before_any_script_runs(pages: Test
         assert unescape(verdict["sentence"]) in unescape(html)
     assert html.count('<tr class="base">') == len(comparison["strata"])
     assert "3 seeds" in html
+
+
+def test_a_curve_has_a_table_with_the_same_numbers(pages: TestClient, ids: dict[str, str]) -> None:
+    query = f"study={ids['study']}&stratum=batch+size+4"
+    figure = pages.get(f"/v1/figures/curves?{query}").json()
+    html = pages.get(f"/figures/curves?{query}").text
+    means = [trace for trace in figure["data"] if trace["meta"]["role"] == "mean"]
+    assert html.count('<th scope="col"') == len(means) + 1
+    assert html.count('<th scope="row"') == len(means[0]["x"])
+    for trace in means:
+        assert f"{trace['y'][-1]:.2f}{trace['customdata'][-1]}" in html
+
+
+@pytest.mark.parametrize("path", ["/figures/forest", "/figures/nothing", "/figures/run", "/figures/curves?study=none"])
+def test_a_figure_that_is_not_there_is_refused(path: str, pages: TestClient) -> None:
+    assert pages.get(path).status_code in {404, 422}
 
 
 def test_the_address_holds_the_state_of_the_page(pages: TestClient, ids: dict[str, str]) -> None:

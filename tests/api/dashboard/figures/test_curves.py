@@ -47,7 +47,7 @@ def test_the_band_is_students_interval() -> None:
 def test_one_seed_has_no_band_and_says_so() -> None:
     figure = drawn(curve("layer_norm", 10, 1))
     assert not with_role(figure, "band")
-    assert "n = 1: no interval" in figure["data"][0]["hovertemplate"]
+    assert figure["data"][0]["customdata"][0] == ", n = 1: no interval"
     assert texts(figure, "label")[0].endswith("layer_norm, n = 1")
 
 

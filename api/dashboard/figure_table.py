@@ -1,0 +1,42 @@
+"""The numbers of a figure as a table: a row for each place on the horizontal axis, a column for each line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.dashboard.numbers import NOTHING, figures, whole
+
+LINES = ("mean", "seed", "single", "raw", "average")
+"""The roles of traces that hold numbers; bands stand beside their means, marks are in their own columns."""
+
+
+@dataclass(frozen=True)
+class FigureTable:
+    """Words in rows, each begun by its place on the axis."""
+
+    x_title: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+def table_of_figure(figure: Mapping[str, Any]) -> FigureTable:
+    """Every line of a figure, at every place where any of them has a point; a mean says its interval and n."""
+    lines = [trace for trace in figure["data"] if trace.get("meta", {}).get("role") in LINES]
+    places = sorted({x for trace in lines for x in trace["x"]})
+    cells = [_cells(trace) for trace in lines]
+    axis = figure["layout"]["xaxis"]
+    words = dict(zip(axis.get("tickvals", []), axis.get("ticktext", []), strict=True))
+    return FigureTable(
+        x_title=axis["title"]["text"],
+        columns=[trace["name"] for trace in lines],
+        rows=[(words.get(x) or _place(x), [of.get(x, NOTHING) for of in cells]) for x in places],
+    )
+
+
+def _place(x: float) -> str:
+    return whole(x) if float(x).is_integer() else figures(x, 6)
+
+
+def _cells(trace: Mapping[str, Any]) -> dict[float, str]:
+    said = trace.get("customdata") or [""] * len(trace["x"])
+    return {x: f"{figures(y, 4)}{more}" for x, y, more in zip(trace["x"], trace["y"], said, strict=True)}

@@ -1,0 +1,43 @@
+"""A figure by itself at `/figures/{kind}`, with its numbers as a table."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.context import CurrentDatabase
+from api.dashboard.figure_table import table_of_figure
+from api.dashboard.figures import FIGURES
+from api.dashboard.render import page
+from domain.errors import NotFound
+from domain.store import jobs, runs, studies
+
+router = APIRouter(include_in_schema=False)
+
+WITH_TABLE = ("curves", "job", "run", "effect")
+"""The kinds whose numbers stand in no table of their page."""
+
+
+@router.get("/figures/{kind}")
+def show_figure(request: Request, database: CurrentDatabase, kind: str) -> Response:
+    if kind not in WITH_TABLE:
+        raise NotFound("figure with a table", kind)
+    params = dict(request.query_params)
+    with database.read() as c:
+        figure = FIGURES[kind](c, params)
+        if kind == "run":
+            run = runs.get(c, params["run"])
+            back, words = f"/runs/{run.id}", f"{jobs.get(c, run.job_id).label}, seed {run.seed}"
+        elif kind == "job":
+            job = jobs.get(c, params["job"])
+            back, words = f"/jobs/{job.id}", job.label
+        else:
+            study = studies.get(c, params["study"])
+            back, words = f"/studies/{study.id}", study.name
+    return page(
+        request,
+        "figure.html",
+        here="Studies" if "study" in params else "Jobs",
+        url=f"/v1/figures/{kind}?{request.url.query}",
+        back=back,
+        words=words,
+        title=", ".join(part for part in (figure["layout"]["yaxis"]["title"]["text"], params.get("stratum")) if part),
+        table=table_of_figure(figure),
+    )
