@@ -32,12 +32,15 @@ def _is_here(dataset: Any, settings: Settings) -> bool:
 
 
 def fetch(names: list[str], settings: Settings) -> int:
-    """Load each dataset once, saying where its files come from; 1 when one could not be had."""
+    """Load each dataset once, saying where its files come from; 1 when one could not be had, 3 when there is none."""
     status = 0
     for name in names:
         try:
             load(menus.MENUS["datasets"], name)().load(Sources(settings.datasets_dir, _say))
-        except (DatasetUnavailableError, BadIdxError, UnknownVariantError) as error:
+        except UnknownVariantError as error:
+            sys.stderr.write(f"{error}\n")
+            return 3
+        except (DatasetUnavailableError, BadIdxError) as error:
             sys.stderr.write(f"{error}\n")
             status = 1
     return status
