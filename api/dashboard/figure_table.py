@@ -21,7 +21,8 @@ class FigureTable:
 
 def table_of_figure(figure: Mapping[str, Any]) -> FigureTable:
     """Every line of a figure, at every place where any of them has a point; a mean says its interval and n."""
-    lines = [trace for trace in figure["data"] if trace.get("meta", {}).get("role") in LINES]
+    # Drawn last is drawn on top, so the first of the legend is the last of the data.
+    lines = [trace for trace in reversed(figure["data"]) if trace.get("meta", {}).get("role") in LINES]
     places = sorted({x for trace in lines for x in trace["x"]})
     cells = [_cells(trace) for trace in lines]
     axis = figure["layout"]["xaxis"]

@@ -21,6 +21,7 @@ from api.dashboard.figures.plot import (
 )
 from api.dashboard.palette import Slot
 from domain.curves import Band
+from domain.numbers import decimals_for, number
 
 Show = Literal["mean", "seeds", "range"]
 
@@ -116,7 +117,7 @@ def _mean_line(curve: Curve, show: Show) -> Trace:
         return line(over.x, over.mean, curve.slot, curve.name, customdata=alone, hovertemplate="%{y:.4g}%{customdata}")
     if show == "mean":
         halves = [top - mean if top is not None else None for top, mean in zip(over.high, over.mean, strict=True)]
-        known = [f" ± {half:.2g}" if half is not None else "" for half in halves]
+        known = ["" if half is None else f" ± {number(half, decimals_for(half))}" for half in halves]
     else:
         known = ["" for _ in over.x]
     hover = [f"{words} (n = {n})" for words, n in zip(known, over.n, strict=True)]

@@ -15,11 +15,11 @@ def figure(*data: dict[str, Any], **axis: Any) -> dict[str, Any]:
 
 def test_lines_with_other_places_share_one_axis() -> None:
     table = table_of_figure(figure(trace("a", [100, 12345678], [0.5, 0.25]), trace("b", [200], [None])))
-    assert table.columns == ["a", "b"]
+    assert table.columns == ["b", "a"]
     assert [(place.replace("\u202f", " "), *cells) for place, cells in table.rows] == [
-        ("100", "0.5000", "–"),
+        ("100", "–", "0.5000"),
         ("200", "–", "–"),
-        ("12 345 678", "0.2500", "–"),
+        ("12 345 678", "–", "0.2500"),
     ]
 
 
