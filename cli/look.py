@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from cli.client import Client, Record
+from cli.exits import CommandError, ExitCode
 from cli.output import console, counts_text, number, print_json, seconds, status_text, table
 from cli.places import Place, connect, locate
 
@@ -28,6 +29,10 @@ def ls(
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
 ) -> None:
     """List studies, jobs, runs or workers, the newest first."""
+    given = {"--study": study, "--job": job, "--status": status}
+    misplaced = [name for name, value in given.items() if value is not None and name not in FILTERS[what]]
+    if misplaced:
+        raise CommandError(f"{misplaced[0]} does not apply to {what.value}.", code=ExitCode.BAD_INPUT)
     client = connect()
     query = {"study": locate(client, study, kinds=("study",)).id if study else None, "job": job, "status": status}
     records = list(client.pages(f"/v1/{what.value}", limit=limit, **query))
@@ -115,6 +120,12 @@ def _attempt_row(attempt: Record) -> Sequence[Any]:
     return attempt["number"], attempt["worker"], number(attempt["start_step"]), ending, why, attempt["message"] or ""
 
 
+FILTERS: dict[Listing, tuple[str, ...]] = {
+    Listing.STUDIES: (),
+    Listing.JOBS: ("--study",),
+    Listing.RUNS: ("--study", "--job", "--status"),
+    Listing.WORKERS: (),
+}
 ATTEMPTS = (("attempt", "worker", "from step", "ending", "reason", "message"), _attempt_row)
 ROWS: dict[Listing, tuple[Sequence[str], Callable[[Record], Sequence[Any]]]] = {
     Listing.STUDIES: (("id", "name", "jobs", "runs", "created"), _study_row),

@@ -131,6 +131,7 @@ def test_with_json_an_error_is_json_too(stack: RunningStack) -> None:
         (("cancel", "not/an/id"), 3),
         (("submit", "nowhere.yaml"), 2),
         (("ls", "nothing"), 2),
+        (("ls", "studies", "--status", "failed"), 2),
         (("fly",), 2),
         (("keys", "revoke", "key_00000000000000000000000000"), 3),
     ],
