@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio.to_thread
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
@@ -70,10 +70,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(docs.router)
     app.include_router(login.router)
     for resource in RESOURCES:
-        app.include_router(resource.router, prefix="/v1")
+        app.include_router(resource.router, prefix="/v1", dependencies=[Depends(openapi.known_parameters)])
     app.include_router(pages.router)
     document = openapi.Document(app, BODIES)
-    app.openapi = document.read  # type: ignore[method-assign]
+    app.state.document = document
+    app.openapi = lambda: document.made  # type: ignore[method-assign]
     return app
 
 

@@ -18,7 +18,6 @@ Refusal
 └── StorageFull 507           the disk of the database is full
 """
 
-import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
@@ -290,24 +289,16 @@ def _field(error: dict[str, Any]) -> FieldError:
 def _framework(request: Request, error: Exception) -> Response:
     """The framework's own refusals: no such address, a method the address doesn't know."""
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _refused(
-            request, WrongMethod(request.method, _methods_at(request) or (error.headers or {}).get("Allow", ""))
-        )
+        # The framework itself names the methods of the first route that fits, and no more.
+        known = sorted(request.app.state.document.operations_at(request.url.path))
+        allowed = ", ".join(known) or (error.headers or {}).get("Allow", "")
+        return _refused(request, WrongMethod(request.method, allowed))
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         return _refused(request, NoSuchAddress(request.url.path))
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         unread = FieldError(pointer="", code="unreadable", detail="The body can't be read as JSON.")
         return _refused(request, BadBody([unread]))
     raise error
-
-
-def _methods_at(request: Request) -> str:
-    """The methods the address knows. The framework itself names those of the first route that fits, and no more."""
-    found: set[str] = set()
-    for template, methods in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path):
-            found |= {method.upper() for method in methods}
-    return ", ".join(sorted(found))
 
 
 def install(app: FastAPI) -> None:

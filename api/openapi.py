@@ -4,18 +4,21 @@
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.errors import PROBLEM_JSON, Problem
+from api.errors import PROBLEM_JSON, BadParameter, Problem
+from domain.nearest import suggest
 
 FILE = Path(__file__).parent / "openapi.json"
 REF = "#/components/schemas/{model}"
@@ -53,12 +56,34 @@ class Document:
     def __init__(self, app: FastAPI, models: list[type[BaseModel]]) -> None:
         self.app = app
         self.models = models
-        self._made: dict[str, Any] | None = None
 
-    def read(self) -> dict[str, Any]:
-        if self._made is None:
-            self._made = make(self.app, self.models)
-        return self._made
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        return make(self.app, self.models)
+
+    @cached_property
+    def _addresses(self) -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+        return [
+            (re.compile(re.sub(r"{\w+}", "[^/]+", path)), {method.upper(): each for method, each in methods.items()})
+            for path, methods in self.made["paths"].items()
+        ]
+
+    def operations_at(self, path: str) -> dict[str, Any]:
+        """The operations of an address, by method."""
+        found: dict[str, Any] = {}
+        for pattern, methods in self._addresses:
+            if pattern.fullmatch(path):
+                found = {**methods, **found}
+        return found
+
+
+async def known_parameters(request: Request) -> None:
+    """Raises BadParameter for a query parameter that the route does not have: ignored, it would mislead."""
+    operation = request.app.state.document.operations_at(request.url.path).get(request.method, {})
+    known = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+    for name in request.query_params:
+        if name not in known:
+            raise BadParameter(name[:100], f"there is no such parameter here. {suggest(name, known)}")
 
 
 def make(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:

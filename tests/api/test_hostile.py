@@ -109,6 +109,15 @@ def test_wrong_parameters_are_422_and_named(api: TestClient, query: str) -> None
     assert answer.json()["errors"][0]["pointer"].startswith(f"?{query.partition('=')[0]}")
 
 
+def test_a_parameter_that_is_not_there_is_refused_with_the_nearest_name(api: TestClient) -> None:
+    for path in ("/v1/runs?statsu=failed", "/v1/runs/x?statsu=1", "/v1/comparisons?studdy=x", "/v1/catalog?x=1"):
+        answer = api.get(path)
+        name = path.partition("?")[2].partition("=")[0]
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"?{name}"), path
+    assert "Did you mean status?" in api.get("/v1/runs?statsu=failed").json()["detail"]
+    assert api.get("/v1/events?jbo=x").status_code == 422
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "x"])
 def test_numbers_in_an_address_are_finite(api: TestClient, value: str) -> None:
     run = {"runs": "run_x", "key": "train_loss"}
