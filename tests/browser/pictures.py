@@ -57,7 +57,6 @@ def served(directory: Path, *, auth: bool = False) -> Iterator[tuple[str, Settin
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", settings
     finally:
         server.should_exit = True
-        server.force_exit = True
         thread.join(timeout=10)
 
 
