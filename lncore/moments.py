@@ -41,8 +41,9 @@ def moments(x: Tensor, axes: Axes) -> Moments:
     wide = widen(x)
     first = wide.mean(axes, keepdim=True)
     rough = wide - first
-    # What the rounding of the first mean left behind; exact where the inputs are near their mean (Sterbenz).
-    rest = rough.mean(axes, keepdim=True)
+    # What the rounding of the first mean left behind; the subtraction above is exact near the mean (Sterbenz). It needs
+    # no gradient: subtracting the mean of deviations changes nothing but rounding, in the derivative too.
+    rest = rough.detach().mean(axes, keepdim=True)
     deviation = rough - rest
     return Moments(first + rest, deviation, deviation.square().mean(axes, keepdim=True))
 
