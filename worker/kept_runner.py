@@ -16,7 +16,7 @@ from worker.assignment import Assignment, message
 RUNS_EACH = 50
 """Runs after which a process is replaced, so that nothing small that leaks can grow."""
 _SECRETS = ("NORMLAB_DATABASE_URL", "NORMLAB_BROKER_URL", "NORMLAB_OWNER_KEY")
-_MALLOC = {
+MALLOC = {
     # glibc gives large blocks back to the system at every free, and the page faults of getting them again are the
     # largest cost of memory-bound layers on a CPU: 2.6 times the time of a layer norm, forward and backward.
     "MALLOC_MMAP_THRESHOLD_": str(8 << 30),
@@ -125,4 +125,4 @@ def _environment(settings: Settings) -> dict[str, str]:
     """What a runner gets: the settings without secrets it has no use for, and how glibc and cuBLAS should behave."""
     given = {**os.environ, **settings.environment()}
     kept = {name: value for name, value in given.items() if not name.removesuffix("_FILE").startswith(_SECRETS)}
-    return {**kept, **_STRICT, **(_MALLOC if sys.platform == "linux" else {})}
+    return {**kept, **_STRICT, **(MALLOC if sys.platform == "linux" else {})}
