@@ -96,8 +96,8 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         pytest.fail("no Docker engine answers: start one, or set DOCKER_HOST")
     stack = Compose(tmp_path_factory.mktemp("compose"))
     stack("build", timeout=1500)
-    stack("up", "--detach", "--wait", "--wait-timeout", "180")
     try:
+        stack("up", "--detach", "--wait", "--wait-timeout", "300")
         yield stack
     finally:
         print(stack("logs", "--no-color", "--tail", "150"))
