@@ -7,7 +7,7 @@ from typing import Any, Literal
 from domain.report import Ending
 from domain.run import Orders, Outcome, Reason, Responsible, signal_reason
 from worker.cgroup import oom_kills
-from worker.runner import FENCED, PREEMPTED
+from worker.exits import FENCED, PREEMPTED
 
 GivenBack = Literal["drained", "paused"]
 _GIVEN_BACK: dict[Orders, GivenBack] = {Orders.DRAIN: "drained", Orders.PAUSE: "paused"}

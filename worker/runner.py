@@ -16,12 +16,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from worker.exits import FENCED, PREEMPTED
 from worker.lifeline import offer_to_oom_killer, tie_to_parent
 
-PREEMPTED = 75
-"""Exit status after a checkpoint on somebody's TERM (EX_TEMPFAIL: try again)."""
-FENCED = 76
-"""Exit status when no heartbeat got through for too long."""
 _LOOK = 0.5
 """Seconds between two looks at the fence while no order comes; a step that hangs is fenced all the same."""
 

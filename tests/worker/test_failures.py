@@ -17,8 +17,8 @@ from tests.worker.specs import spec_of
 from worker import failures, size
 from worker.desk import StorageError
 from worker.diagnosis import how_it_ended
+from worker.exits import FENCED, PREEMPTED
 from worker.pace import BatchTooLargeError, Pace
-from worker.runner import FENCED, PREEMPTED
 from worker.size import TooLargeError, check_size
 from worker.sources import DatasetUnavailableError
 
