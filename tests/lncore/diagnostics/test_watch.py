@@ -49,11 +49,11 @@ def test_the_numbers_are_those_of_the_step() -> None:
     norm = seen["1"]
     assert norm.input_mean == pytest.approx(float(hidden.detach().mean()), rel=1e-5)
     assert norm.input_deviation == pytest.approx(float(hidden.detach().std(unbiased=False)), rel=1e-5)
-    assert norm.output_deviation == pytest.approx(float(normalized.std(unbiased=False)), rel=1e-5)
-    assert norm.output_largest == pytest.approx(float(normalized.abs().max()))
+    assert norm.output_deviation == pytest.approx(float(normalized.detach().std(unbiased=False)), rel=1e-5)
+    assert norm.output_largest == pytest.approx(float(normalized.detach().abs().max()))
     assert normalized.grad is not None
     assert norm.output_gradient == pytest.approx(float(normalized.grad.square().mean().sqrt()), rel=1e-5)
-    assert seen["3"].input_mean == pytest.approx(float(normalized.relu().mean()), rel=1e-5)
+    assert seen["3"].input_mean == pytest.approx(float(normalized.detach().relu().mean()), rel=1e-5)
     weight, bias = model[3].weight, model[3].bias
     length = math.sqrt(float(weight.square().sum() + bias.square().sum()))
     assert seen["3"].parameter_norm == pytest.approx(length, rel=1e-5)
