@@ -47,6 +47,15 @@ class RunningStack:
         entry = DataDirectory(self.directory).record().get("children", {}).get(name)
         return int(entry["pid"]) if entry else None
 
+    def worker(self) -> int | None:
+        """The pid of the worker's main process."""
+        return self.pid("worker")
+
+    def pool(self) -> int | None:
+        """The pid of the worker's child that takes messages and watches over the runner."""
+        runner = self.runner()
+        return psutil.Process(runner).ppid() if runner else None
+
     def runner(self) -> int | None:
         """The pid of the process that trains, or waits to: a descendant of the supervisor, in a session of its own."""
         descendants = psutil.Process(self.process.pid).children(recursive=True)

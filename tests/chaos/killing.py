@@ -16,8 +16,10 @@ from cli.exits import CommandError, ExitCode
 from tests.stack import RunningStack
 from tests.waiting import wait_until
 
-VICTIMS = {"runner": 5, "worker": 3, "valkey": 4, "api": 5, "dispatcher": 4}
-"""How often each kind of process is killed: 21 kills."""
+VICTIMS = {"runner": 4, "worker": 2, "pool": 2, "valkey": 4, "api": 5, "dispatcher": 4}
+"""How often each kind of process is killed: 21 kills. `pool` is the worker's child, which watches over the runner."""
+RUNNING = frozenset({"runner", "worker", "pool"})
+"""Those whose death ends an attempt."""
 LONGEST_PAUSE = 0.3
 AWAY = frozenset({ExitCode.UNREACHABLE, ExitCode.SERVER_ERROR})
 
@@ -31,7 +33,7 @@ class History:
     entries: list[str] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
     recoveries: list[float] = field(default_factory=list)
-    """Seconds from each kill of a runner or worker until a run trained again."""
+    """Seconds from each kill that ended an attempt until a run trained again."""
 
     @property
     def seconds(self) -> float:
@@ -62,8 +64,8 @@ def patiently(call: Callable[[], T], *, seconds: float = 30.0) -> T:
 class Killer:
     """Kills one process after another with -9.
 
-    Three attempts in a row without a new checkpoint rightly fail a run, so a runner or worker is killed only where the
-    run has saved one since it was killed the last time. `keep_busy` is called while waiting, to have runs to disturb.
+    Three attempts in a row without a new checkpoint rightly fail a run, so an attempt is ended only where the run has
+    saved one since that happened the last time. `keep_busy` is called while waiting, to have runs to disturb.
     """
 
     def __init__(self, stack: RunningStack, client: Client, history: History, keep_busy: Callable[[], None]) -> None:
@@ -75,7 +77,7 @@ class Killer:
         self.saved: dict[str, int] = {}
         """By run, the step of its newest checkpoint when it was last disturbed."""
         self.disturbed: tuple[Record, float] | None = None
-        """The run whose runner or worker was killed last, and when, until a run trains again."""
+        """The run whose attempt was ended last, and when, until a run trains again."""
 
     def kill_everything_once_in_a_while(self) -> None:
         order = [kind for kind, count in VICTIMS.items() for _ in range(count)]
@@ -98,12 +100,12 @@ class Killer:
         run = self._training_run()
         if run is None:
             return None
-        if kind not in {"runner", "worker"}:
+        if kind not in RUNNING:
             return self.stack.pid(kind)
         newest = self._newest_checkpoint(run)
         if newest <= self.saved.get(run["id"], -1):
             return None
-        pid = self.stack.pid("worker") if kind == "worker" else self.stack.runner()
+        pid = {"worker": self.stack.worker, "pool": self.stack.pool, "runner": self.stack.runner}[kind]()
         if pid is not None:
             self.saved[run["id"]] = newest
             self.disturbed = (run, time.monotonic())

@@ -74,7 +74,7 @@ def finished(client: Client, study: str) -> bool:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(400)
-def test_kills_leave_no_trace(stack: RunningStack) -> None:
+def test_kills_leave_no_trace(stack: RunningStack, capsys: pytest.CaptureFixture[str]) -> None:
     history = History(int(os.environ.get("NORMLAB_CHAOS_SEED", DEFAULT_SEED)))
     client = stack.client()
     runs_dir = stack.directory / "runs"
@@ -99,7 +99,8 @@ def test_kills_leave_no_trace(stack: RunningStack) -> None:
         found += [text for study in studies for text in violations(client, study)]
         for study in studies:
             found += differences(expected, evidence(client, runs_dir, study))
-        print(json.dumps(summary(history, len(studies), found)))
+        with capsys.disabled():
+            print("\n" + json.dumps(summary(history, len(studies), found)))
         assert not found, "\n".join(found)
         assert sum(history.kills.values()) >= 20
     except BaseException:
