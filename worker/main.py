@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import Any
 
+import billiard
 from celery import Celery
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 
@@ -70,7 +71,9 @@ def main() -> None:
     settings = Settings()
     Database.open(settings).check_schema()
     app = Entry(settings).make_app()
-    # The pool forks: the board is shared memory, and nothing here has run torch or started threads of native code.
+    # The pool forks, on macOS too where billiard would spawn: the two processes share the board. That is sound because
+    # nothing here has run torch or started threads of native code.
+    billiard.set_start_method("fork", force=True)
     app.worker_main([
         "worker", "--pool=prefork", "--concurrency=1", "--without-gossip", "--without-mingle", "--loglevel=INFO",
         f"--queues={','.join(settings.serves)}", f"--hostname={settings.worker_name}-{os.getpid()}",

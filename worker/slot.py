@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import signal
 import sys
 import threading
 import time
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _WARM_UP = 120
 """Seconds a runner may take to become warm."""
+_STARTS = 3
+"""Runners that may end before they are warm, one after another, until the worker gives up."""
 _LOOK = 0.05
 
 
@@ -52,11 +56,27 @@ class Slot:
                 if claim is None:
                     return
                 self._supervise(claim)
+        except RunnerFailedError:
+            # Nothing can be trained here; whoever supervises this worker starts it anew, or says that it keeps ending.
+            logger.exception("Ending this worker")
+            os.kill(os.getppid(), signal.SIGTERM)
         finally:
             self._board.busy = False
 
     def get_ready(self) -> bool:
         """Have a warm runner, started anew where the last one may not be used again, and be registered."""
+        for _ in range(_STARTS - 1):
+            with contextlib.suppress(RunnerFailedError):
+                self._warm_up()
+                break
+        else:
+            self._warm_up()
+        self._board.facts = self._runner.facts
+        while not self._board.worker_id and not self._board.draining:
+            time.sleep(_LOOK)
+        return not self._board.draining
+
+    def _warm_up(self) -> None:
         if not self._runner.may_take_another:
             self._runner.end()
             self._runner = KeptRunner(self._settings)
@@ -64,10 +84,6 @@ class Slot:
             if not self._runner.wait_until_ready(_WARM_UP):
                 self._runner.kill()
                 raise RunnerFailedError(None)
-        self._board.facts = self._runner.facts
-        while not self._board.worker_id and not self._board.draining:
-            time.sleep(_LOOK)
-        return not self._board.draining
 
     def _claim(self) -> Claim | None:
         devices = devices_served(self._settings.device, self._runner.facts["device"])
