@@ -35,9 +35,7 @@ def row_norm(
     return y if residual is None else (y, h)
 
 
-def dynamic_tanh(
-    backend: ModuleType, x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None
-) -> Tensor:
+def dynamic_tanh(backend: ModuleType, x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """tanh(alpha·x)·weight + bias along the last axis, alpha a single number."""
     if _needs_graph(x, alpha, weight, bias):
         return DynamicTanh.apply(backend, x, alpha, weight, bias)

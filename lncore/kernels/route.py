@@ -37,9 +37,12 @@ def backend_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
     return backend
 
 
-def sequences_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
-    """The module with fused LSTM and GRU sequences for x; None means cell by cell."""
-    return _cpu_sequences() if x.device.type == "cpu" and backend_for(x, *parameters) is not None else None
+def sequences_for(x: Tensor, u: Tensor, *states: Tensor) -> ModuleType | None:
+    """The module with fused LSTM and GRU sequences for x and the recurrent matrix u; None means cell by cell."""
+    if backend_for(x, u, *states) is None:
+        return None
+    module = _sequences("cpu" if x.is_cpu else "gpu")
+    return module if u.shape[1] <= module.WIDEST else None
 
 
 def _transformed() -> bool:
@@ -62,8 +65,8 @@ def _cpu_backend() -> ModuleType:
 
 
 @cache
-def _cpu_sequences() -> ModuleType:
-    return import_module("lncore.kernels.cpu.sequences")
+def _sequences(device: str) -> ModuleType:
+    return import_module(f"lncore.kernels.{device}.sequences")
 
 
 def _gpu(x: Tensor) -> ModuleType | None:

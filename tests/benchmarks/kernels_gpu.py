@@ -1,4 +1,4 @@
-"""The normalization functions on a GPU against eager torch, torch.compile and Liger, at shapes with published tables."""
+"""The normalization functions on a GPU against eager torch, torch.compile and Liger, at published shapes."""
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -60,8 +60,8 @@ def _functions(wide_weights: bool) -> dict[str, dict[str, Callable[..., Any]]]:
     layer = {"eager": torch_layer, "lncore": lambda x, w, b: kernels.layer_norm(x, w, b, 1e-5)}
     rms = {"eager": torch_rms, "lncore": lambda x, w, b: kernels.rms_norm(x, w, 1e-5)}  # noqa: ARG005
     if find_spec("liger_kernel") is not None:
-        from liger_kernel.ops.layer_norm import LigerLayerNormFunction
-        from liger_kernel.ops.rms_norm import LigerRMSNormFunction
+        from liger_kernel.ops.layer_norm import LigerLayerNormFunction  # type: ignore[import-not-found]
+        from liger_kernel.ops.rms_norm import LigerRMSNormFunction  # type: ignore[import-not-found]
 
         layer["Liger"] = lambda x, w, b: LigerLayerNormFunction.apply(x, w, b, 1e-5)
         rms["Liger"] = lambda x, w, b: LigerRMSNormFunction.apply(x, w, 1e-5)  # noqa: ARG005

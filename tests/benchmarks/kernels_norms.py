@@ -1,6 +1,7 @@
 """The normalization functions on the CPU against eager torch, torch.compile and a copy: forward, backward, both."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -65,12 +66,12 @@ def _torch_group(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
 
 
 FUNCTIONS = [
-    Function("layer_norm", _torch_layer, lambda *a: kernels.layer_norm(*a, 1e-5), _gain_and_bias),
-    Function("rms_norm", _torch_rms, lambda *a: kernels.rms_norm(*a, 1e-5), _gain),
+    Function("layer_norm", _torch_layer, partial(kernels.layer_norm, eps=1e-5), _gain_and_bias),
+    Function("rms_norm", _torch_rms, partial(kernels.rms_norm, eps=1e-5), _gain),
     Function(
-        "add_layer_norm", _torch_add_layer, lambda *a: kernels.add_layer_norm(*a, 1e-5), _residual_too(_gain_and_bias)
+        "add_layer_norm", _torch_add_layer, partial(kernels.add_layer_norm, eps=1e-5), _residual_too(_gain_and_bias)
     ),
-    Function("add_rms_norm", _torch_add_rms, lambda *a: kernels.add_rms_norm(*a, 1e-5), _residual_too(_gain)),
+    Function("add_rms_norm", _torch_add_rms, partial(kernels.add_rms_norm, eps=1e-5), _residual_too(_gain)),
     Function("dyt", _torch_dyt, kernels.dyt, lambda x: [torch.tensor(0.5), *_gain_and_bias(x)]),
     Function("group_norm", _torch_group, lambda x, w, b: kernels.group_norm(x, 32, w, b, 1e-5), _gain_and_bias, True),
 ]

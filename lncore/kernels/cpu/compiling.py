@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 from llvmlite.binding import parse_assembly  # type: ignore[import-untyped]
 from numba import njit
 from numba.core.codegen import CPUCodeLibrary
@@ -12,6 +13,10 @@ from numba.core.codegen import CPUCodeLibrary
 # Products and sums may be fused, nothing else: infinities and NaN keep their meaning, and since division stays
 # division the mean of equal numbers is exact and a constant row gives exactly its bias.
 _ARITHMETIC = {"contract", "nsz"}
+
+# A loop is vectorized when its results can be seen at run time not to overlap its inputs; by default LLVM gives up
+# where that takes more than eight comparisons, and three results of three inputs take twelve.
+llvm.set_option("", "--runtime-memory-check-threshold=64")
 
 
 def arithmetic(function: Callable[..., Any]) -> Any:

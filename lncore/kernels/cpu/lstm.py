@@ -12,7 +12,7 @@ from numba.np.numpy_support import carray
 from lncore.kernels.cpu.addresses import vector_at
 from lncore.kernels.cpu.bend import logistic, tanh
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
-from lncore.kernels.cpu.rows import DELTA, MEAN, RSTD, gather_affine, moments, projections, write_gradient
+from lncore.kernels.cpu.rows import DELTA, MEAN, RSTD, moments, projections, write_gradients
 
 NONE, LAYER, RMS = 0, 1, 2
 
@@ -159,8 +159,7 @@ def norm_gradient(
     mean, delta, rstd = saved[MEAN], saved[DELTA], saved[RSTD]
     plain, along = projections(g, x, w, one, mean, delta, rstd)
     plain = plain / count if norm == LAYER else one - one
-    write_gradient(g, x, w, dx, mean, delta, rstd, plain, along * rstd / count)
-    gather_affine(g, x, dw, db, mean, delta, rstd)
+    write_gradients(g, x, w, dx, dw, db, mean, delta, rstd, plain, along / count)
 
 
 @over_rows

@@ -12,7 +12,7 @@ from typing import Any
 from numba import prange
 from numba.np.numpy_support import carray
 
-from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
+from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at, widest
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
 
 MEAN, DELTA, RSTD = 0, 1, 2
@@ -21,6 +21,7 @@ MEAN, DELTA, RSTD = 0, 1, 2
 @arithmetic
 def moments(x: Any, count: Any, one: Any, eps: Any, centred: Any) -> Any:
     """Corrected two-pass mean and variance of one row; the root mean square alone where it is not centred."""
+    widest()
     n = len(x)
     mean = delta = squares = one - one
     if centred:
@@ -45,6 +46,7 @@ def moments(x: Any, count: Any, one: Any, eps: Any, centred: Any) -> Any:
 
 @arithmetic
 def _write_row(x: Any, w: Any, b: Any, y: Any, mean: Any, delta: Any, rstd: Any, centred: Any) -> None:
+    widest()
     if centred:
         for i in range(len(x)):
             y[i] = ((x[i] - mean) - delta) * rstd * w[i] + b[i]
@@ -84,11 +86,10 @@ def forward(
                 stream(y + at, target, n * size // LINE)
 
 
-# The loops below are kept apart, one or two results each: the vectorizer must be able to check that what it writes
-# does not overlap what it reads, and gives up where too many pairs need checking.
 @arithmetic
 def projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: Any) -> Any:
     """Σ g·w and Σ g·w·x̂ of one row."""
+    widest()
     plain = along = one - one
     for i in range(len(x)):
         gw = g[i] * w[i]
@@ -99,8 +100,10 @@ def projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: A
 
 @arithmetic
 def write_gradient(g: Any, x: Any, w: Any, dx: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
+    """The row's dx; plain is mean(g·w), along is mean(g·w·x̂)."""
+    widest()
     for i in range(len(x)):
-        dx[i] = (g[i] * w[i] - plain - ((x[i] - mean) - delta) * along) * rstd
+        dx[i] = (g[i] * w[i] - plain - ((x[i] - mean) - delta) * rstd * along) * rstd
 
 
 @arithmetic
@@ -110,10 +113,16 @@ def _add_into(target: Any, term: Any) -> None:
 
 
 @arithmetic
-def gather_affine(g: Any, x: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd: Any) -> None:
+def write_gradients(
+    g: Any, x: Any, w: Any, dx: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any
+) -> None:
+    """The same, and what the row adds to the gradients of gain and bias, in one pass."""
+    widest()
     for i in range(len(x)):
-        dw[i] += g[i] * (((x[i] - mean) - delta) * rstd)
-        db[i] += g[i]
+        upper, normal = g[i], ((x[i] - mean) - delta) * rstd
+        dx[i] = (upper * w[i] - plain - normal * along) * rstd
+        dw[i] += upper * normal
+        db[i] += upper
 
 
 @arithmetic
@@ -147,15 +156,16 @@ def backward(
             plain = plain / count if centred else one - one
             target = dx + at if scratch == 0 else scratch + chunk * n * size
             result = carray(vector_at(target, one), n)
-            write_gradient(gradient, source, weight, result, mean, delta, rstd, plain, along * rstd / count)
+            if affine != 0:
+                dw = carray(vector_at(partials + chunk * 2 * n * size, one), n)
+                db = carray(vector_at(partials + (chunk * 2 + 1) * n * size, one), n)
+                write_gradients(gradient, source, weight, result, dw, db, mean, delta, rstd, plain, along / count)
+            else:
+                write_gradient(gradient, source, weight, result, mean, delta, rstd, plain, along / count)
             if dh != 0:
                 _add_into(result, carray(vector_at(dh + at, one), n))
             if scratch != 0:
                 stream(dx + at, target, n * size // LINE)
-            if affine != 0:
-                dw = carray(vector_at(partials + chunk * 2 * n * size, one), n)
-                db = carray(vector_at(partials + (chunk * 2 + 1) * n * size, one), n)
-                gather_affine(gradient, source, dw, db, mean, delta, rstd)
     if affine != 0:
         total = carray(vector_at(affine, one), 2 * n)
         _clear(total, one)

@@ -17,6 +17,7 @@ from lncore.kernels.cpu.numba_threads import torch_threads
 from lncore.kernels.plan import Plan
 
 NORMS = {"none": lstm.NONE, "layer_norm": lstm.LAYER, "rms_norm": lstm.RMS}
+WIDEST = 1 << 20  # hidden units: any number that fits the memory
 _NUMBER = {torch.float32: np.float32, torch.float64: np.float64}
 
 

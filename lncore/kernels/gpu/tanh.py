@@ -1,22 +1,13 @@
 """The dynamic tanh w·tanh(αx) + b over rows: the Triton kernels, forward and backward."""
 
 # Triton reads annotations of kernels as types of its own.
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN201
 # mypy: allow-untyped-defs, allow-incomplete-defs
 
 import triton
 import triton.language as tl
 
-
-@triton.jit
-def _tanh(z):
-    # libdevice's tanh is missing in the interpreter; e^(2|z|) is kept from overflowing by the clamp.
-    e = tl.exp(-2.0 * tl.minimum(tl.abs(z), 20.0))
-    # 1 − e loses its digits where e is near 1: the series z − z³/3 is exact to float32 there.
-    small = z - z * z * z * (1.0 / 3.0) + z * z * z * z * z * (2.0 / 15.0)
-    large = tl.where(z < 0, -1.0, 1.0) * (1.0 - e) / (1.0 + e)
-    bent = tl.where(tl.abs(z) < 0.1, small, large)
-    return tl.where(z == z, bent, z)  # noqa: PLR0124 - a NaN stays
+from lncore.kernels.gpu.bend import tanh
 
 
 @triton.jit
@@ -29,7 +20,7 @@ def forward(
     inside = (rows[:, None] < m) & (columns[None, :] < n)
     at = rows[:, None].to(tl.int64) * n + columns[None, :]
     alpha = tl.load(alpha_ptr).to(tl.float32)
-    y = _tanh(alpha * tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32))
+    y = tanh(alpha * tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32))
     if GAIN:
         y = y * tl.load(w_ptr + columns, mask=columns < n, other=0.0).to(tl.float32)[None, :]
     if SHIFT:
@@ -58,7 +49,7 @@ def backward(
         at = rows[:, None].to(tl.int64) * n + columns[None, :]
         g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
         x = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        bent = _tanh(alpha * x)
+        bent = tanh(alpha * x)
         dw += g * bent
         db += g
         if GAIN:

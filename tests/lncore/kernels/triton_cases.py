@@ -15,7 +15,9 @@ from torch import Tensor
 
 from lncore import plain
 from lncore.kernels.autograd import DynamicTanh, GroupNorm, RowNorm
-from lncore.kernels.gpu import backend
+from lncore.kernels.gpu import backend, sequences
+from lncore.kernels.plan import Plan
+from lncore.recurrent.sequence import _plain_gru, _plain_lstm, gru_sequence, lstm_sequence
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 SHAPES = [(1, 1), (3, 7), (5, 33), (37, 130), (4, 1000), (2, 5003)]
@@ -126,3 +128,46 @@ def test_a_row_with_nan_does_not_leak() -> None:
     others = torch.arange(9) != 4
     assert torch.equal(clean[others], spoilt[others])
     assert spoilt[4].isnan().all()
+
+
+PLANS: list[tuple[bool, Plan]] = [
+    (False, Plan("layer_norm", (1e-5, 0.0), "layer_norm", 1e-5)),
+    (False, Plan("rms_norm", (1e-5, 0.0), "none", 0.0, reverse=True)),
+    (True, Plan("layer_norm", (1e-5, 0.0), "layer_norm", 1e-3, carry=True)),
+    (True, Plan("none", (0.0, 0.0), "rms_norm", 1e-5)),
+]
+
+
+@pytest.mark.parametrize(("masked", "plan"), PLANS, ids=str)
+def test_lstm_sequence(masked: bool, plan: Plan) -> None:
+    inputs = _tensors((4, 3, 28), (28, 7), (3, 7), (3, 7), (28,), (7,), (7,))
+    mask = _mask() if masked else None
+    _compare_sequences(lstm_sequence, _plain_lstm(plan, mask), plan, mask, inputs)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("norm", ["layer_norm", "rms_norm", "none"])
+def test_gru_sequence(norm: str, joint: bool, masked: bool) -> None:
+    plan, mask = Plan(norm, (1e-5, 1e-5), joint=joint, reverse=masked), _mask() if masked else None
+    inputs = _tensors((4, 3, 21), (21, 7), (3, 7), (21,), (7,))
+    _compare_sequences(gru_sequence, _plain_gru(plan, mask), plan, mask, inputs)
+
+
+def _mask() -> Tensor:
+    return torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 0, 0]], device=DEVICE)
+
+
+def _compare_sequences(fused: Any, slow: Any, plan: Plan, mask: Tensor | None, inputs: Sequence[Tensor | None]) -> None:
+    if plan.norm == "none":
+        gain = 4 if len(inputs) == 7 else 3
+        inputs = [*inputs[:gain], None, *inputs[gain + 1 :]]
+    if len(inputs) == 7 and plan.cell_norm == "none":
+        inputs = [*inputs[:5], None, None]
+    fast = lambda *a: fused(sequences, plan, mask, *a)  # noqa: E731
+    exact = lambda *a: _unwrapped(slow(*[None if x is None else x.double() for x in a]))  # noqa: E731
+    _compare(fast, exact, inputs, 5e-6)
+
+
+def _unwrapped(found: tuple[Tensor, ...]) -> Any:
+    return found if len(found) > 1 else found[0]
