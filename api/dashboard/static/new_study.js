@@ -10,6 +10,8 @@ const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("yaml")
 const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
 const button = /** @type {HTMLButtonElement} */ (document.getElementById("submit"));
 
+/** @type {"form" | "yaml" | undefined} */
+let edited; // the side whose last edit the server has not answered yet
 let asked = 0; // only the answer to the newest question counts
 /** @type {ReturnType<typeof setTimeout>} */
 let timer;
@@ -37,9 +39,11 @@ function take(place, html) {
  */
 async function check(side) {
   const mine = ++asked;
+  clearTimeout(timer);
   const body = side === "form" ? { text: text.value, form: entered() } : { text: text.value };
   const draft = await send("/studies/new", body);
   if (mine !== asked) return draft;
+  edited = undefined;
   if (side === "form") text.value = draft.text;
   take(form, draft.form);
   take(preview, draft.preview);
@@ -52,6 +56,7 @@ async function check(side) {
 /** @param {"form" | "yaml"} side @param {number} wait */
 function soon(side, wait) {
   document.body.dataset.draft = "checking";
+  edited = side;
   clearTimeout(timer);
   timer = setTimeout(() => check(side).catch((error) => toast("failed", error.message)), wait);
 }
@@ -59,7 +64,7 @@ function soon(side, wait) {
 async function submit() {
   button.setAttribute("disabled", "");
   try {
-    const draft = await check("yaml");
+    const draft = await check(edited ?? "yaml");
     if (!draft.study) return;
     const made = await send("/v1/studies", draft.study, { key: `${key}-${await digest(JSON.stringify(draft.study))}` });
     location.assign(`/studies/${made.id}`);
