@@ -79,7 +79,7 @@ def violations(client: Client, study: str) -> list[str]:
         ends = [event["kind"] for event in events if event["kind"] in {"run_succeeded", "run_failed", "run_cancelled"}]
         if len(ends) != 1:
             found.append(f"{run['id']} ended {len(ends)} times: {ends}")
-        attempts = patiently(partial(entries, client, f"/v1/runs/{run['id']}/attempts"))
+        attempts = patiently(partial(client.get, f"/v1/runs/{run['id']}/attempts"))["data"]
         found += overlaps(run["id"], attempts)
     return found
 
