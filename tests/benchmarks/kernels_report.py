@@ -37,8 +37,10 @@ def _introduction(quick: bool) -> str:
 
 def _norm_table(records: Iterable[Record]) -> str:
     lines = [
-        "| function | shape | direction | clone | eager | compile | lncore "
-        "| eager ÷ lncore | compile ÷ lncore | lncore ÷ clone |",
+        (
+            "| function | shape | direction | clone | eager | compile | lncore "
+            "| eager ÷ lncore | compile ÷ lncore | lncore ÷ clone |"
+        ),
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in records:
@@ -98,8 +100,10 @@ def _is_sum(r: Record) -> bool:
 
 def _recurrent_table(records: Iterable[Record]) -> str:
     lines = [
-        "| cell | hidden | batch | torch, no norm | lncore, layer norm | cell by cell | products alone "
-        "| lncore ÷ torch | products ÷ torch | cells ÷ lncore |",
+        (
+            "| cell | hidden | batch | torch, no norm | lncore, layer norm | cell by cell | products alone "
+            "| lncore ÷ torch | products ÷ torch | cells ÷ lncore |"
+        ),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [

@@ -1,5 +1,6 @@
 """The kernels on a CUDA device: the Triton cases compiled, the route to them, and what only a device can show."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,10 @@ if torch.cuda.is_available():
     from tests.lncore.kernels.triton_cases import *  # noqa: F403 - the same tests, compiled instead of interpreted
 
 
+_layer_norm: Any = partial(kernels.layer_norm, eps=1e-5)
+_exact_layer_norm: Any = partial(plain.layer_norm, eps=1e-5)
+
+
 def test_a_cuda_tensor_is_computed_by_triton() -> None:
     backend = backend_for(torch.ones(2, 2, device="cuda"))
     assert backend is not None
@@ -29,7 +34,7 @@ def test_rows_of_any_length(n: int) -> None:
     x, w, b = torch.randn(37, n, device="cuda"), torch.randn(n, device="cuda"), torch.randn(n, device="cuda")
     leaves: Any = [tensor.requires_grad_() for tensor in (x, w, b)]
     exact: Any = [tensor.detach().double().requires_grad_() for tensor in leaves]
-    y, right = kernels.layer_norm(*leaves, eps=1e-5), plain.layer_norm(*exact, eps=1e-5)
+    y, right = _layer_norm(*leaves), _exact_layer_norm(*exact)
     g = torch.randn_like(y)
     torch.testing.assert_close(y.double(), right, rtol=1e-5, atol=1e-5)
     for got, expected in zip(
