@@ -5,11 +5,13 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from api import docs, errors, openapi
 from api.auth import Authentication
@@ -49,33 +51,46 @@ RESOURCES = (studies, jobs, runs, series, comparisons, figures, catalog, events,
 BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest]
 
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The application of one installation. The database is opened when it starts and closed when it ends."""
+    app = _with_routes(_lifespan(settings))
+    errors.install(app)
+    app.state.problem_page = _problem_page
+    app.state.document = document()
+    app.openapi = lambda: document().made  # type: ignore[method-assign]
+    # The last one added is the outermost.
+    app.add_middleware(Authentication)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
+    return app
+
+
+def _with_routes(lifespan: Lifespan | None) -> FastAPI:
     app = FastAPI(
         title="NormLab",
         version=VERSION,
-        lifespan=_lifespan(settings),
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         generate_unique_id_function=openapi.operation_id,
     )
-    errors.install(app)
-    app.state.problem_page = _problem_page
-    # The last one added is the outermost.
-    app.add_middleware(Authentication)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(login.router)
     for resource in RESOURCES:
         app.include_router(resource.router, prefix="/v1", dependencies=[Depends(openapi.known_parameters)])
     app.include_router(pages.router)
-    document = openapi.Document(app, BODIES)
-    app.state.document = document
-    app.openapi = lambda: document.made  # type: ignore[method-assign]
     return app
+
+
+@cache
+def document() -> openapi.Document:
+    """The OpenAPI document. It depends on the routes alone, so one serves every application of the process."""
+    return openapi.Document(_with_routes(None), BODIES)
 
 
 def _problem_page(request: Request, document: JSONResponse) -> Response:
@@ -92,11 +107,13 @@ def _problem_page(request: Request, document: JSONResponse) -> Response:
     )
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # More threads than connections would only wait for each other.
         anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
+        # A third of a second: better now than in the first request.
+        await run_in_threadpool(lambda: document().made)
         database = Database.open(settings)
         _warn_of_schema(database)
         stream = EventStream(database)

@@ -69,21 +69,23 @@ class EventStream:
     def followers(self) -> int:
         return len(self._followers)
 
-    async def follow(self, after: int | None, chosen: Filter) -> AsyncIterator[Event]:
-        """Events after `after` (None: from now on), then new ones as they come, until `stop`.
+    async def position(self) -> int:
+        """The number of the newest event: following from here means from now on."""
+        return await run_in_threadpool(self._last_seq)
+
+    async def follow(self, seq: int, chosen: Filter) -> AsyncIterator[Event]:
+        """Events after the number `seq`, then new ones as they come, until `stop`.
 
         Raises `SlowReader` when the caller does not keep up.
         """
         follower = _Follower()
         self._followers.add(follower)
         try:
-            seq = await self._ensure_reader()
-            if after is not None:
-                seq = after
-                while page := await self._after(seq, chosen):
-                    for event in page:
-                        yield event
-                    seq = page[-1].seq
+            await self._ensure_reader()
+            while page := await self._after(seq, chosen):
+                for event in page:
+                    yield event
+                seq = page[-1].seq
             while (batch := await self._next(follower)) is not None:
                 for event in batch:
                     if event.seq > seq and chosen.wants(event):
@@ -98,13 +100,11 @@ class EventStream:
             raise SlowReader
         return await follower.queue.get()
 
-    async def _ensure_reader(self) -> int:
-        """Start the reader with the first follower. Returns the last number already in the log."""
+    async def _ensure_reader(self) -> None:
+        """Start the reader with the first follower, who reads what was before by itself."""
         async with self._starting:
-            last = await run_in_threadpool(self._last_seq)
             if self._reader is None or self._reader.done():
-                self._reader = asyncio.create_task(self._read(last), name="event reader")
-            return last
+                self._reader = asyncio.create_task(self._read(await self.position()), name="event reader")
 
     async def _read(self, seq: int) -> None:
         while self._followers and not self._stopped:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.answers import json_of
@@ -19,18 +19,24 @@ RETRY_MS = 2000
 Id = Annotated[str | None, Query(max_length=64)]
 Seq = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Send what came after this event, then what is new.")]
 LastEventId = Annotated[
-    str | None, Header(pattern=r"^\d{0,19}$", description="As `after`; browsers send it by themselves.")
+    str | None, Header(pattern=r"^\d{0,18}$", description="As `after`; browsers send it by themselves.")
 ]
+
+
+async def _start(request: Request, after: Seq = None, last_event_id: LastEventId = None) -> int:
+    """Where to begin. Decided before the answer begins, so that whoever sees it begin misses nothing after it."""
+    if last_event_id:
+        return int(last_event_id)
+    return await context_of(request).stream.position() if after is None else after
 
 
 @router.get("/events", response_class=EventSourceResponse)
 async def follow_events(
     request: Request,
+    start: Annotated[int, Depends(_start)],
     study: Id = None,
     job: Id = None,
     run: Id = None,
-    after: Seq = None,
-    last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events from now on, or from after `Last-Event-ID`, of everything or of one study, job or run.
 
@@ -38,7 +44,6 @@ async def follow_events(
     not which: read the series. A ping comes every 15 s; `bye` says that the service ends and will be back.
     """
     chosen = Filter(study_id=study, job_id=job, run_id=run)
-    start = int(last_event_id) if last_event_id else after
     try:
         async for event in context_of(request).stream.follow(start, chosen):
             yield ServerSentEvent(event=event.kind, id=str(event.seq), raw_data=json_of(event).decode())

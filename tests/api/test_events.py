@@ -84,7 +84,7 @@ def test_many_readers_all_get_everything(server: ApiProcess) -> None:
 
 def test_a_wrong_last_event_id_is_refused(server: ApiProcess) -> None:
     with server.client() as client:
-        for wrong in ("x", "-1", "1.5", "9" * 30):
+        for wrong in ("x", "-1", "1.5", "9" * 19):
             assert client.get("/v1/events", headers={"Last-Event-ID": wrong}).status_code == 422
 
 

@@ -19,6 +19,11 @@ def write(database: Database, count: int, *, run_id: str | None = None, job_id: 
             events.append(c, EventKind.WARNING, str(number), run_id=run_id, job_id=job_id)
 
 
+def last_seq(database: Database) -> int:
+    with database.read() as c:
+        return events.last_seq(c)
+
+
 async def take(source: AsyncIterator[Event], count: int) -> list[int]:
     return [(await asyncio.wait_for(anext(source), 20)).seq for _ in range(count)]
 
@@ -35,23 +40,28 @@ async def until_followed(stream: EventStream, readers: int) -> None:
 def test_a_slow_reader_is_cut_off_and_resumes_where_it_was(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "PAGE", 10)
-    monkeypatch.setattr(streams, "QUEUE_BATCHES", 2)
+    monkeypatch.setattr(streams, "PAGE", 2)
+    monkeypatch.setattr(streams, "QUEUE_BATCHES", 5)
     monkeypatch.setattr(streams, "POLL_SECONDS", 0.01)
 
     async def follow() -> None:
         stream = EventStream(sqlite_database)
-        slow, quick = stream.follow(None, Filter()), stream.follow(None, Filter())
-        first = asyncio.create_task(take(slow, 1)), asyncio.create_task(take(quick, 100))
-        await until_followed(stream, 2)
+        here = await stream.position()
+        slow, quick = stream.follow(here, Filter()), stream.follow(here, Filter())
+        begun = asyncio.create_task(take(slow, 1)), asyncio.create_task(take(quick, 1))
+        # Both follow once both have an event.
+        while not all(task.done() for task in begun):
+            write(sqlite_database, 1)
+            await asyncio.sleep(0.01)
         write(sqlite_database, 100)
-        assert await first[1] == list(range(1, 101))
-        seen = await first[0]
+        end = last_seq(sqlite_database)
+        seen, first = begun[0].result(), begun[1].result()[0]
+        assert await take(quick, end - first) == list(range(first + 1, end + 1))
         with pytest.raises(SlowReader):
             await drain(slow, seen)
-        last = seen[-1]
-        assert last < 100
-        assert await take(stream.follow(last, Filter()), 100 - last) == list(range(last + 1, 101))
+        assert seen == list(range(seen[0], seen[-1] + 1))
+        again = await take(stream.follow(seen[-1], Filter()), end - seen[-1])
+        assert again == list(range(seen[-1] + 1, end + 1))
         stream.stop()
 
     asyncio.run(follow())
@@ -97,7 +107,7 @@ def test_a_follower_of_one_run_hears_of_no_other(sqlite_database: Database, monk
 def test_stopping_ends_every_follower(sqlite_database: Database) -> None:
     async def follow() -> None:
         stream = EventStream(sqlite_database)
-        tasks = [asyncio.create_task(anext(stream.follow(None, Filter()), None)) for _ in range(3)]
+        tasks = [asyncio.create_task(anext(stream.follow(0, Filter()), None)) for _ in range(3)]
         await until_followed(stream, 3)
         stream.stop()
         assert await asyncio.wait_for(asyncio.gather(*tasks), 20) == [None] * 3
