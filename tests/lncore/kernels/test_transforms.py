@@ -62,7 +62,7 @@ def test_only_the_sum_or_only_the_norm_may_be_used_of_a_residual_norm() -> None:
 
 @every_function
 def test_vmap_and_functional_gradients(case: Case) -> None:
-    inputs = [tensor.detach() for tensor in case.inputs(5, 8)]
+    inputs = [tensor.detach() for tensor in case.inputs(5, 8, torch.float64)]
     first = 2 if case.name.startswith("add_") else 1
 
     def total(*a: torch.Tensor) -> torch.Tensor:
