@@ -15,6 +15,7 @@ from lncore.layer import (
     gain_parameter,
     whole_case,
 )
+from lncore.moments import widen
 from lncore.options import checked
 
 
@@ -62,7 +63,8 @@ class LayerNorm(NormLayer):
         self.bias = bias_parameter(width) if bias else None
 
     def _gain(self) -> Tensor | None:
-        return self.weight + 1 if self.unit_offset and self.weight is not None else self.weight
+        """γ; the one of a unit offset is added in float32, where a half-precision weight keeps its digits."""
+        return widen(self.weight) + 1 if self.unit_offset and self.weight is not None else self.weight
 
     def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         if x.dim() == 4 or x.shape != residual.shape:

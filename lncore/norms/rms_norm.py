@@ -95,7 +95,7 @@ class RMSNorm(NormLayer):
         y = widen(rows) / root
         if self.casting == "first":
             y = y.to(rows.dtype)
-        return (y if weight is None else y * (weight + self.offset)).to(rows.dtype)
+        return (y if weight is None else y * (weight + self.offset if self.offset else weight)).to(rows.dtype)
 
     @staticmethod
     def _repeated(parameter: Tensor | None, x: Tensor) -> Tensor | None:

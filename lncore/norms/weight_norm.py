@@ -23,6 +23,7 @@ class WeightNorm(NormLayer):
             keeps the layer as it was
     Helps: recurrent and generative networks, reinforcement learning; no cost per case and no dependence on the batch
     Hurts: deep networks, where nothing bounds the activations; inputs whose scale changes
+    Caveats: the first batch is that of each process; where several train together, use init=weight
     Raises: TypeError for a layer that is neither Linear nor a convolution
     """
 
