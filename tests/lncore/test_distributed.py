@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from lncore import menu
@@ -38,7 +39,7 @@ def train_half(rank: int, meeting: str, result: str) -> None:
 
 def test_two_processes_share_the_gradients_of_one(tmp_path: Path) -> None:
     result = tmp_path / "gradients.pt"
-    multiprocessing.spawn(train_half, args=(str(tmp_path / "meeting"), str(result)), nprocs=2)
+    spawn(train_half, args=(str(tmp_path / "meeting"), str(result)), nprocs=2)
     shared = torch.load(result, weights_only=True)
     alone = gradients(network(), inputs((8, 8)))
     assert len(shared) == len(alone)
