@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# The extras of pyproject.toml that `setup` installs.
-EXTRAS := --extra worker --extra dev
+TOOLS  := $(VENV)/.tools-installed
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --verify-hashes --constraint requirements.lock --requirement pyproject.toml
+# The extras of pyproject.toml: what using it needs, and what working on it needs besides.
+USE    := --extra build --extra worker
+WORK   := --extra dev --extra parity
 pinned  = $(shell sed -n 's/^\($(1)==[^ ;]*\).*/\1/p' requirements.lock)
 
 .DEFAULT_GOAL := help
@@ -24,8 +27,12 @@ $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps $(call pinned,uv)
 	$(BIN)/python -c 'import torch, sys; sys.exit("torch==" + torch.__version__.split("+")[0] != "$(call pinned,torch)")' 2>/dev/null || $(BIN)/python -m pip install --no-deps $(call pinned,torch)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --verify-hashes --constraint requirements.lock --requirement pyproject.toml $(EXTRAS)
+	$(INSTALL) $(USE)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): $(STAMP)
+	$(INSTALL) $(USE) $(WORK)
 	@touch $@
 
 .PHONY: demo
@@ -39,42 +46,42 @@ up: $(STAMP)  ## serve the API, the dashboard and one worker over ./var until Ct
 ##@ Work on it
 
 .PHONY: test
-test: $(STAMP)  ## every test that this machine can run
-	$(BIN)/python -m pytest
+test: $(TOOLS)  ## every test that this machine can run
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: test-gpu
-test-gpu: $(STAMP)  ## the tests that need a GPU
+test-gpu: $(TOOLS)  ## the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu
 
 .PHONY: test-compose
-test-compose: $(STAMP)  ## build the images, bring the compose stack up, use it, restart it, take it down
+test-compose: $(TOOLS)  ## build the images, bring the compose stack up, use it, restart it, take it down
 	$(BIN)/python -m pytest -m compose tests/deploy --timeout 1800
 
 .PHONY: bench-trainer
-bench-trainer: $(STAMP)  ## the trainer's time per step against a bare loop; time from submission to the first step
+bench-trainer: $(TOOLS)  ## the trainer's time per step against a bare loop; time from submission to the first step
 	$(BIN)/python -m tests.benchmarks.trainer
 
 .PHONY: bench-kernels
-bench-kernels: $(STAMP)  ## lncore against torch: forward, backward, both; writes docs/benchmarks.md
+bench-kernels: $(TOOLS)  ## lncore against torch: forward, backward, both; writes docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.kernels
 
 .PHONY: pictures
-pictures: $(STAMP)  ## every page as a picture, light and dark, wide and narrow, in ./var/pictures
+pictures: $(TOOLS)  ## every page as a picture, light and dark, wide and narrow, in ./var/pictures
 	$(BIN)/python -m tests.browser.pictures var/pictures
 
 .PHONY: generate
-generate: $(STAMP)  ## write what is made from the code: catalog, openapi, variant table, README's tree
+generate: $(TOOLS)  ## write what is made from the code: catalog, openapi, variant table, README's tree
 	$(BIN)/python -m worker.generate
 	$(BIN)/python -m api.openapi
 	$(BIN)/python -m lncore.table
 	$(BIN)/python -m tests.readme
 
 .PHONY: format
-format: $(STAMP)  ## format the code
+format: $(TOOLS)  ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 .PHONY: check
-check: $(STAMP)  ## lint, format, types, direction of imports
+check: $(TOOLS)  ## lint, format, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
@@ -82,8 +89,8 @@ check: $(STAMP)  ## lint, format, types, direction of imports
 
 # uv writes hashes for everything; torch's are taken out, since with a hash pip would insist on one build of it.
 .PHONY: lock
-lock: $(STAMP)  ## resolve requirements.lock anew against the package index
-	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes --quiet \
+lock: $(TOOLS)  ## resolve requirements.lock anew against the package index
+	$(BIN)/uv pip compile pyproject.toml $(USE) $(WORK) --universal --python-version 3.11 --generate-hashes --quiet \
 	  --custom-compile-command 'make lock' --output-file requirements.lock
 	$(BIN)/python -m tests.deploy.lock requirements.lock
 
