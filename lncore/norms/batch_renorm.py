@@ -39,7 +39,8 @@ class BatchRenorm(NormLayer):
         momentum: the share of the newest batch in the running statistics
         affine: whether to learn γ and β
     Helps: convolutional networks with small batches, or batches that aren't drawn at random
-    Hurts: batches of 2, where group normalization is better; recurrent networks
+    Hurts: batches of 2, where group normalization is better; recurrent networks; short training, since the running
+        statistics follow slowly
     Caveats: a case's result depends on its batch while training
     Raises: ValueError for one value per feature in training, or another width; TypeError for integers
     """
