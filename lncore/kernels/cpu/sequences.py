@@ -14,6 +14,7 @@ from torch import Tensor
 from lncore.kernels.cpu import gru, lstm
 from lncore.kernels.cpu.backend import constant
 from lncore.kernels.cpu.numba_threads import torch_threads
+from lncore.kernels.cpu.pages import prepare
 from lncore.kernels.plan import Plan
 
 NORMS = {"none": lstm.NONE, "layer_norm": lstm.LAYER, "rms_norm": lstm.RMS}
@@ -40,8 +41,11 @@ def _states(a: Tensor, first: Tensor, plan: Plan) -> Tensor:
     return states
 
 
-def _pointer(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+def _room(like: Tensor) -> Tensor:
+    """A tensor to be filled, on huge pages where it is large and new."""
+    room = torch.empty_like(like)
+    prepare(room)
+    return room
 
 
 def _chunks(batch: int) -> int:
@@ -61,7 +65,7 @@ def lstm_forward(
         constant(1.0, hidden, dtype) if cell_w is None else cell_w,
     )
     cell_b = constant(0.0, hidden, dtype) if cell_b is None else cell_b
-    r, gates, stats = torch.empty_like(a), torch.empty_like(a), a.new_empty(length, batch, 2, 3)
+    r, gates, stats = _room(a), _room(a), a.new_empty(length, batch, 2, 3)
     h, carried = _states(a, h0, plan), _states(a, c0, plan)
     bent = a.new_empty(length, batch, hidden)
     c = torch.empty_like(bent) if plan.carry else carried[walk.after : length + walk.after]
@@ -93,8 +97,8 @@ def lstm_backward(
     u, w, cell_w, r, gates, stats, h, carried, c, bent = saved
     length, batch, hidden = dy.shape
     number, size, walk, chunks = _NUMBER[dy.dtype], dy.itemsize, _walk(length, plan), _chunks(batch)
-    da, dh, held = torch.empty_like(r), dy.new_zeros(batch, hidden), dy.new_zeros(batch, hidden)
-    dr = da if plan.norm == "none" else torch.empty_like(r)
+    da, dh, held = _room(r), dy.new_zeros(batch, hidden), dy.new_zeros(batch, hidden)
+    dr = da if plan.norm == "none" else _room(r)
     partials, cell_partials = dy.new_zeros(chunks, 2, 4 * hidden), dy.new_zeros(chunks, 2, hidden)
     scratch = dy.new_empty(chunks, 2, hidden)
     numbers = (chunks, number(4 * hidden), number(hidden), number(1))
@@ -125,7 +129,7 @@ def gru_forward(
     dtype, number, size, walk = a.dtype, _NUMBER[a.dtype], a.itemsize, _walk(a.shape[0], plan)
     w = constant(1.0, 3 * hidden, dtype) if w is None else w
     b = constant(0.0, hidden, dtype) if b is None else b
-    p, gates, stats = torch.empty_like(a), torch.empty_like(a), a.new_empty(length, batch, 2, 3)
+    p, gates, stats = _room(a), _room(a), a.new_empty(length, batch, 2, 3)
     h, q = _states(a, h0, plan), a.new_empty(length, batch, hidden)
     counts = tuple(number(k * hidden) for k in (1, 2, 3))
     fixed = (counts, (number(plan.eps[0]), number(plan.eps[1])), number(1), NORMS[plan.norm], plan.joint)
@@ -149,7 +153,7 @@ def gru_backward(dy: Tensor, mask: Tensor | None, saved: tuple[Tensor, ...], pla
     u, w, p, gates, stats, q, h = saved
     length, batch, hidden = dy.shape
     number, size, walk, chunks = _NUMBER[dy.dtype], dy.itemsize, _walk(length, plan), _chunks(batch)
-    da, dp, dh, held = torch.empty_like(p), torch.empty_like(p), *dy.new_zeros(2, batch, hidden)
+    da, dp, dh, held = _room(p), _room(p), *dy.new_zeros(2, batch, hidden)
     partials, scratch = dy.new_zeros(chunks, 2, 3 * hidden), dy.new_empty(chunks, 3 * hidden)
     counts = tuple(number(k * hidden) for k in (1, 2, 3))
     wide, narrow, products = batch * 3 * hidden * size, batch * hidden * size, dp.unbind(0)
