@@ -1,5 +1,6 @@
 """Whether numba's kernels may run here, and with how many threads: decided at the first call, never at import."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import torch
 SAFE_LAYERS = {"omp": "numba.np.ufunc.omppool", "tbb": "numba.np.ufunc.tbbpool"}
 
 
+_log = logging.getLogger(__name__)
 _forked = False
 
 
@@ -33,7 +35,14 @@ def _load() -> Any:
         layer = module.threading_layer()
     except ValueError:  # not started yet, so the choice is ours
         layer = _start(module)
-    return module if layer in SAFE_LAYERS else None
+    if layer in SAFE_LAYERS:
+        return module
+    _log.warning(
+        "numba runs on the threading layer %s, which several threads may not call at once, so lncore goes on without "
+        "fused CPU kernels. Install OpenMP (libgomp1) or TBB, and leave NUMBA_THREADING_LAYER to itself.",
+        layer or "workqueue",
+    )
+    return None
 
 
 @contextmanager
@@ -81,4 +90,5 @@ def _note_fork() -> None:
     _forked = _load.cache_info().currsize > 0
 
 
-os.register_at_fork(after_in_child=_note_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_note_fork)
