@@ -55,7 +55,7 @@ def test_the_numbers_are_those_of_the_step() -> None:
     assert norm.output_gradient == pytest.approx(float(normalized.grad.square().mean().sqrt()), rel=1e-5)
     assert seen["3"].input_mean == pytest.approx(float(normalized.detach().relu().mean()), rel=1e-5)
     weight, bias = model[3].weight, model[3].bias
-    length = math.sqrt(float(weight.square().sum() + bias.square().sum()))
+    length = math.sqrt(float((weight.square().sum() + bias.square().sum()).detach()))
     assert seen["3"].parameter_norm == pytest.approx(length, rel=1e-5)
     gradients = torch.cat([weight.grad.flatten(), bias.grad.flatten()])
     assert seen["3"].parameter_gradient == pytest.approx(float(gradients.square().mean().sqrt()), rel=1e-5)
