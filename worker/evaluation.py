@@ -1,5 +1,8 @@
 """Evaluating a model on a split: every metric over every case, the incomplete last batch too."""
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,7 +13,7 @@ _BATCH = 1000
 """Cases per batch: evaluation keeps no activations, so it needs not be small."""
 
 
-def evaluate(model: nn.Module, data: Data, autocast: torch.autocast) -> dict[str, float]:
+def evaluate(model: nn.Module, data: Data, autocast: AbstractContextManager[Any]) -> dict[str, float]:
     """Every metric of every held-out split, by series name; the model is left in training mode."""
     model.eval()
     results: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from domain.job import JobSpec
 from domain.training import Adam, AdamW, RmsProp, Sgd, TrainingSpec
 from worker import menus
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+NARROW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass
@@ -29,10 +30,10 @@ class Learner:
     precision: str
     step: int = 0
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[Any]:
         """The context in which the model computes: float32, or narrower products with float32 statistics."""
-        narrow = self.precision != "fp32"
-        return torch.autocast(self.device.type, dtype=PRECISIONS[self.precision] if narrow else None, enabled=narrow)
+        # Autocast costs 10 µs a step even where it is off, a hundredth of a small step.
+        return nullcontext() if self.precision == "fp32" else torch.autocast(self.device.type, NARROW[self.precision])
 
 
 def choose_device(wanted: str) -> torch.device:

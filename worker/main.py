@@ -60,7 +60,7 @@ class Entry:
         threading.Thread(target=self._slot.announce, name="announce", daemon=True).start()
 
     def _on_shutting_down(self, **_: Any) -> None:
-        self._board.draining = True
+        self._presence.prepare_to_leave()
 
     def _on_shutdown(self, **_: Any) -> None:
         self._presence.leave()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.training import Every, TrainingSpec
+from worker.measure import TrainingClock
 
 
 class BatchTooLargeError(ValueError):
@@ -45,8 +46,8 @@ class Pace:
         done = step / self.total if self.total is not None else seconds / (self.seconds or 1.0)
         return min(1.0, done)
 
-    def is_spent(self, step: int, seconds: float) -> bool:
-        return step >= self.total if self.total is not None else seconds >= (self.seconds or 0.0)
+    def is_spent(self, step: int, clock: TrainingClock) -> bool:
+        return step >= self.total if self.total is not None else clock.seconds >= (self.seconds or 0.0)
 
     def evaluates_at(self, step: int) -> bool:
         return step % self.evaluate_every == 0

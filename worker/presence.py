@@ -30,7 +30,7 @@ _REMIND_AFTER = 5
 _STUCK_AFTER = 15
 """Seconds after which a worker that such a message didn't wake is ended."""
 _GRACE = 10
-"""Seconds between asking a stuck worker to end and ending it."""
+"""Seconds between asking a worker with nothing in hand to end and ending it."""
 STUCK = 70
 """Exit status of a worker that consumed nothing while work waited; whoever supervises it starts it anew."""
 
@@ -45,6 +45,8 @@ class Presence:
         self._remind = remind
         self._waiting_since: float | None = None
         self._reminded = False
+        self._is_leaving = False
+        self._idle_since: float | None = None
         self._said_draining = False
         # The database is touched under this lock, and a fork waits for it: a child that inherited SQLite's own locks in
         # a held state would hang for ever.
@@ -56,9 +58,13 @@ class Presence:
     def start(self) -> None:
         threading.Thread(target=self._live, name="presence", daemon=True).start()
 
+    def prepare_to_leave(self) -> None:
+        """The worker was told to end: the run in hand goes back to the queue, and no other is taken."""
+        self._board.draining = True
+        self._is_leaving = True
+
     def leave(self) -> None:
         """The worker ends by itself."""
-        self._board.draining = True
         if self._board.worker_id:
             self._try(self._stop)
 
@@ -72,7 +78,21 @@ class Presence:
                 self._try(self._beat)
             if self._board.draining and self._board.worker_id and not self._said_draining:
                 self._said_draining = self._try(self._drain)
+            self._end_if_shutdown_hangs()
             time.sleep(_LOOK)
+
+    def _end_if_shutdown_hangs(self) -> None:
+        """End a worker that was told to, has nothing in hand, and doesn't: Celery's shutdown was seen to hang after the
+        broker had been lost and found.
+        """
+        if not self._is_leaving or self._board.busy:
+            self._idle_since = None
+            return
+        self._idle_since = self._idle_since or time.monotonic()
+        if time.monotonic() - self._idle_since > _GRACE:
+            logger.error("Shutting down takes too long: ending this worker")
+            self.leave()
+            os._exit(0)
 
     def _try(self, act: Callable[[Database], object]) -> bool:
         """Do something to the database; one that is away is tried again by the next round."""

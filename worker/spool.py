@@ -34,6 +34,7 @@ class Beat(NamedTuple):
     """Negative when unknown."""
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _LAYOUT = struct.Struct("<qqddddd")
 _STEP = struct.Struct("<q")
 _TIME = struct.Struct("<d")
@@ -41,7 +42,7 @@ _TIME = struct.Struct("<d")
 
 def uptime() -> float:
     """Seconds since the machine started. Where the system can tell, time asleep counts: a lease runs on meanwhile."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_CLOCK)
 
 
 class Pulse:

@@ -99,7 +99,8 @@ def train(spec: JobSpec, seed: int, learner: Learner, data: Data, desk: Desk, be
     learner.model.train()
     clock.start()
     ledger.begin(learner.step)
-    while not pace.is_spent(learner.step, clock.seconds):
+    spent = pace.is_spent(learner.step, clock)
+    while not spent:
         # Which cases: the order of the epoch depends on the seed and the epoch alone.
         epoch, batch = pace.place(learner.step)
         if batch == 0 or not len(order):
@@ -115,7 +116,7 @@ def train(spec: JobSpec, seed: int, learner: Learner, data: Data, desk: Desk, be
         desk.pulse(learner.step)
 
         # At the end of a block the losses are read, and with them whether any of them isn't finite.
-        spent = pace.is_spent(learner.step, clock.seconds)
+        spent = pace.is_spent(learner.step, clock)
         evaluates = spent or pace.evaluates_at(learner.step)
         if evaluates or learner.step % BLOCK == 0:
             desk.expect(*outlook(pace, learner.step, clock.seconds))
@@ -154,8 +155,7 @@ class OneStep:
     def __init__(self, training: TrainingSpec, learner: Learner) -> None:
         self._learner = learner
         self._part = training.batch_size // training.accumulate
-        # What each part counts for in the gradient. Given to backward, it costs no operation of its own.
-        self._share = torch.ones((), device=learner.device) / training.accumulate
+        self._share = 1 / training.accumulate
         self._clip_norm = training.clip_norm
         self._parameters = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
         self._plain = training.accumulate == 1
@@ -176,7 +176,8 @@ class OneStep:
         inputs, targets = split.inputs.index_select(0, cases), split.targets.index_select(0, cases)
         with self._learner.autocast():
             loss = cross_entropy(self._learner.forward(inputs).float(), targets)
-        self._learner.scaler.scale(loss).backward(self._share)
+        scaled = self._learner.scaler.scale(loss)
+        (scaled if self._plain else scaled * self._share).backward()
         return loss.detach()
 
     def _learn_in_parts(self, split: Split, cases: Tensor) -> Tensor:
