@@ -27,20 +27,25 @@ def shown(path: Path) -> bool:
     return path.suffix == ".py" and path.name != "__init__.py" and "versions" not in path.parts
 
 
+def role(folder: Path) -> str:
+    init = ROOT / folder / "__init__.py"
+    return first_line(init) if init.exists() else ""
+
+
+def branch(folder: Path, files: list[Path]) -> list[str]:
+    """The lines of one folder: itself, its files, then the folders in it."""
+    depth = len(folder.parts)
+    lines = [f"{'  ' * (depth - 1) + folder.name + '/':<36}{role(folder)}"]
+    here = [path for path in files if path.parent == folder]
+    lines += [f"{'  ' * depth + path.name:<36}{first_line(ROOT / path)}" for path in here]
+    inside = sorted({Path(*path.parts[: depth + 1]) for path in files if len(path.parts) > depth + 1})
+    for child in inside:
+        lines += branch(child, [path for path in files if path.is_relative_to(child)])
+    return lines
+
+
 def tree() -> str:
-    lines: list[str] = []
-    for part in PARTS:
-        role = first_line(ROOT / part / "__init__.py")
-        lines.append(f"{part + '/':<36}{role}")
-        folder = Path(part)
-        for path in filter(shown, tracked(part)):
-            if path.parent not in (folder, Path(part)):
-                folder = path.parent
-                init = ROOT / folder / "__init__.py"
-                indent = "  " * (len(folder.parts) - 1)
-                lines.append(f"{indent + folder.name + '/':<36}{first_line(init) if init.exists() else ''}")
-            indent = "  " * len(path.parent.parts)
-            lines.append(f"{indent + path.name:<36}{first_line(ROOT / path)}")
+    lines = [line for part in PARTS for line in branch(Path(part), [*filter(shown, tracked(part))])]
     return "\n".join(line.rstrip() for line in lines)
 
 
