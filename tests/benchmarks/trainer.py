@@ -58,9 +58,9 @@ class Case:
 
 
 CASES = (
-    Case("mlp [1000, 1000], batch 4", {"kind": "mlp", "hidden": [1000, 1000]}, 4, 100),
-    Case("mlp [1000, 1000], batch 128", {"kind": "mlp", "hidden": [1000, 1000]}, 128, 50),
-    Case("convnet [32, 64], batch 16", {"kind": "convnet", "channels": [32, 64]}, 16, 50),
+    Case("mlp [1000, 1000], batch 4", {"kind": "mlp", "hidden": [1000, 1000]}, 4, 50),
+    Case("mlp [1000, 1000], batch 128", {"kind": "mlp", "hidden": [1000, 1000]}, 128, 25),
+    Case("convnet [32, 64], batch 16", {"kind": "convnet", "channels": [32, 64]}, 16, 25),
 )
 
 
