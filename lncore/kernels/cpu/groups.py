@@ -9,13 +9,14 @@ from typing import Any
 from numba import prange
 from numba.np.numpy_support import carray
 
-from lncore.kernels.cpu.addresses import plus, vector_at
+from lncore.kernels.cpu.addresses import plus, vector_at, widest
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
 from lncore.kernels.cpu.rows import DELTA, MEAN, RSTD, moments
 
 
 @arithmetic
 def _write_run(x: Any, y: Any, mean: Any, delta: Any, scale: Any, shift: Any) -> None:
+    widest()
     for i in range(len(x)):
         y[i] = ((x[i] - mean) - delta) * scale + shift
 
@@ -23,6 +24,7 @@ def _write_run(x: Any, y: Any, mean: Any, delta: Any, scale: Any, shift: Any) ->
 @arithmetic
 def _sums(g: Any, x: Any, one: Any, mean: Any, delta: Any) -> Any:
     """Σ g·(x − mean) and Σ g over one channel's run."""
+    widest()
     along = plain = one - one
     for i in range(len(x)):
         along = plus(along, g[i] * ((x[i] - mean) - delta))
@@ -32,6 +34,7 @@ def _sums(g: Any, x: Any, one: Any, mean: Any, delta: Any) -> Any:
 
 @arithmetic
 def _write_gradient(g: Any, x: Any, dx: Any, w: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
+    widest()
     for i in range(len(x)):
         dx[i] = (g[i] * w - plain - ((x[i] - mean) - delta) * along) * rstd
 

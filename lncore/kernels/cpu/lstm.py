@@ -9,7 +9,7 @@ from typing import Any
 from numba import prange
 from numba.np.numpy_support import carray
 
-from lncore.kernels.cpu.addresses import vector_at
+from lncore.kernels.cpu.addresses import vector_at, widest
 from lncore.kernels.cpu.bend import logistic, tanh
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
 from lncore.kernels.cpu.rows import DELTA, MEAN, RSTD, moments, projections, write_gradients
@@ -29,6 +29,7 @@ def statistics(x: Any, saved: Any, count: Any, one: Any, eps: Any, norm: int) ->
 @arithmetic
 def gate_input(a: Any, r: Any, w: Any, out: Any, saved: Any) -> None:
     """The gates before activation: a + x̂(r)·w."""
+    widest()
     mean, delta, rstd = saved[MEAN], saved[DELTA], saved[RSTD]
     for i in range(len(out)):
         out[i] = a[i] + ((r[i] - mean) - delta) * rstd * w[i]
@@ -36,12 +37,14 @@ def gate_input(a: Any, r: Any, w: Any, out: Any, saved: Any) -> None:
 
 @arithmetic
 def logistic_row(x: Any) -> None:
+    widest()
     for i in range(len(x)):
         x[i] = logistic(x[i])
 
 
 @arithmetic
 def tanh_row(x: Any) -> None:
+    widest()
     for i in range(len(x)):
         x[i] = tanh(x[i])
 

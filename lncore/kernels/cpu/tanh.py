@@ -5,13 +5,14 @@ from typing import Any
 from numba import prange
 from numba.np.numpy_support import carray
 
-from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
+from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at, widest
 from lncore.kernels.cpu.bend import tanh
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
 
 
 @arithmetic
 def _tanh_row(x: Any, alpha: Any, t: Any) -> None:
+    widest()
     for i in range(len(x)):
         t[i] = tanh(alpha * x[i])
 
