@@ -13,7 +13,7 @@ from domain.settings import Settings
 from worker import failures, menus, state
 from worker.assignment import Assignment
 from worker.data import Data
-from worker.desk import RunnerDesk, Standing
+from worker.desk import RunnerDesk, Standing, log
 from worker.learner import Learner, choose_device, make_learner, prepare
 from worker.measure import forget_peak_memory
 from worker.pace import Pace
@@ -30,9 +30,10 @@ def carry_out(assignment: Assignment, settings: Settings, standing: Standing, nu
         ending = _train(assignment, spec, settings, desk)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the end of the attempt and is kept with it
         description = failures.describe(error)
-        print(description["traceback"], flush=True)  # noqa: T201 - into the log of the run
+        log(description["traceback"])
         desk.end(**description)
         return False
+    log(f"ended at step {ending.step}: {ending.outcome or ending.orders}")
     desk.end(how="stopped" if ending.outcome is None else "succeeded", **_facts(ending))
     return True
 
@@ -58,12 +59,23 @@ def _train(assignment: Assignment, spec: JobSpec, settings: Settings, desk: Runn
     # Loading the data may have drawn numbers; the model starts from the seed alone.
     prepare(spec.training, assignment.seed)
     learner = make_learner(spec, data.shape, data.classes, device)
+    _introduce(assignment, spec, learner, data, pace)
     before = _resume(assignment, learner, desk, pace)
     ending = train(spec, assignment.seed, learner, data, desk, before)
     if ending.outcome is not None:
         desk.phase(Phase.SAVING)
         desk.keep_weights(learner)
     return ending
+
+
+def _introduce(assignment: Assignment, spec: JobSpec, learner: Learner, data: Data, pace: Pace) -> None:
+    """The first lines of the log: what is trained, on what, for how long."""
+    parameters = sum(parameter.numel() for parameter in learner.model.parameters())
+    kinds = f"{spec.normalization.kind} in {spec.architecture.kind}, seed {assignment.seed}, token {assignment.token}"
+    log(f"{kinds}; torch {torch.__version__} on {learner.device}, {torch.get_num_threads()} threads")
+    log(f"model: {parameters:,} parameters, {parameters * 4 / 2**20:.1f} MiB in float32")
+    sizes = f"{len(data.train)} cases to train, {len(data.validation)} to validate, {len(data.test)} to test"
+    log(f"data: {spec.dataset.kind}, {sizes}; {pace.per_epoch} steps an epoch")
 
 
 def _agree(asked: str, served: str) -> str:
@@ -75,6 +87,7 @@ def _resume(assignment: Assignment, learner: Learner, desk: RunnerDesk, pace: Pa
     if assignment.resume is None:
         return {}
     before, exact = state.restore(learner, Path(assignment.resume))
+    log(f"step {learner.step}: resumed{'' if exact else ', on another kind of machine: not bit for bit'}")
     desk.resumed(learner.step, before["seconds"], exact=exact)
     desk.expect(*outlook(pace, learner.step, before["seconds"]))
     return before

@@ -15,7 +15,20 @@ from worker.learner import Learner
 from worker.ledger import Row
 from worker.spool import PULSE, SPOOL, Pulse, SpoolWriter, uptime
 
+MEASURED_OR_TRAINED = ("train_", "step_time", "samples_per_second", "peak_memory")
+"""Series with a value every few steps: curves say more of them than lines would."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def log(sentence: str) -> None:
+    """Write a line into the run's log: during an attempt that is where standard output goes."""
+    print(sentence, flush=True)  # noqa: T201
+
+
+def _log_results(points: list[Row]) -> None:
+    results = [point for point in points if not point[0].startswith(MEASURED_OR_TRAINED)]
+    if results:
+        log(f"step {results[0][1]}: " + ", ".join(f"{series} {value:.6g}" for series, _, value in results))
 
 
 class FencedError(BaseException):
@@ -63,7 +76,8 @@ class RunnerDesk:
     # What the trainer says.
 
     def record(self, rows: Iterable[Row]) -> None:
-        points = [[series, step, value] for series, step, value in rows]
+        points = list(rows)
+        _log_results(points)
         self._spool.write({"kind": "points", "points": points, "at": time.time(), "seconds": self._seconds})
 
     def phase(self, phase: Phase) -> None:
@@ -102,6 +116,7 @@ class RunnerDesk:
             self.warn(f"The checkpoint of step {learner.step} could not be written: {error.strerror}; going on without")
             return
         self._failed_saves = 0
+        log(f"step {learner.step}: checkpoint {path.name} written")
         self._say(_describe("checkpoint", saved, learner.step, results, best=best))
 
     # What the runner says beside.

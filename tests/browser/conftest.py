@@ -9,9 +9,12 @@ from tests.browser.chromium import chromium, find_chromium
 from tests.browser.pictures import served, write_sample
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for the session; each test opens a window of its own."""
+    """One browser for a file; each test opens a window of its own.
+
+    Not for the session: Playwright keeps an event loop running in this thread, and until it ends no other test can run one.
+    """
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine: the browser tests were not run")
     with chromium() as browser:

@@ -113,7 +113,10 @@ class Killer:
 
     def _training_run(self) -> Record | None:
         runs = patiently(lambda: self.client.get("/v1/runs", status="running")["data"])
-        run = next((run for run in runs if run["phase"] == "training" and run["step"] > 0), None)
+        # Reports are shipped at once when a checkpoint is there, so that the phase last told is often `saving`.
+        run = next(
+            (run for run in runs if run["phase"] in {"training", "evaluating", "saving"} and run["step"] > 0), None
+        )
         if run is not None and self.disturbed is not None:
             before, since = self.disturbed
             if run["id"] != before["id"] or run["attempt"] > before["attempt"]:

@@ -13,6 +13,9 @@ from tests.lncore.variants import make
 pytest.importorskip("expecttest", reason="expecttest, which torch's operator database wants, is not installed")
 from torch.testing._internal.common_methods_invocations import op_db
 
+# Importing torch's own test tools freezes its backends' flags for the whole process; other tests set them.
+torch.backends.__allow_nonbracketed_mutation_flag = True  # type: ignore[attr-defined]
+
 FUNCTIONS = {"kernels": kernels, "plain": plain}
 
 
