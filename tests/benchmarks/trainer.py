@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,9 @@ def trainer_time(spec: JobSpec, learner: Learner, data: Data, directory: Path) -
     assignment = Assignment("run_bench", 1, 0, spec.resolved(), str(directory), None, math.inf)
     desk = TimedDesk(assignment, spec.training, Standing(math.inf), lambda: None)
     desk.plan(total_steps=None, per_epoch=1, batch_size=1)
-    train(spec, 0, learner, data, desk, {})
+    # A runner's standard output goes into a file, the run's log; so does it here.
+    with (directory / "log").open("a") as log, redirect_stdout(log):
+        train(spec, 0, learner, data, desk, {})
     desk.end(how="succeeded")
     return (desk.last - desk.first) / (learner.step - 1)
 

@@ -13,7 +13,7 @@ from tests.browser.pictures import served, write_sample
 def browser() -> Iterator[Browser]:
     """One browser for a file; each test opens a window of its own.
 
-    Not for the session: Playwright keeps an event loop running in this thread, and until it ends no other test can run one.
+    Not for the session: Playwright keeps an event loop running in this thread, so that other tests could run none.
     """
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine: the browser tests were not run")
