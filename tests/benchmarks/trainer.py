@@ -32,7 +32,8 @@ from torch.nn.functional import cross_entropy
 
 from domain.catalog import load_catalog
 from domain.job import JobSpec, parse_job
-from tests.worker.plant import Plant, wait_until
+from tests.stack import RunningStack, running_stack
+from tests.waiting import wait_until
 from worker.assignment import Assignment
 from worker.data import Data, Split, epoch_order
 from worker.desk import RunnerDesk, Standing
@@ -46,6 +47,13 @@ TARGET_RATIO = 1.03
 TARGET_START = 0.5
 """Seconds from submission to the first step."""
 STARTS = 10
+
+JOB: dict[str, Any] = {
+    "dataset": {"kind": "digits"},
+    "architecture": {"kind": "mlp"},
+    "normalization": {"kind": "layer_norm"},
+    "training": {"batch_size": 32, "budget": {"steps": 50}},
+}
 
 
 @dataclass(frozen=True)
@@ -171,35 +179,30 @@ def _summary(case: Case, times: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def measure_starts(starts: int) -> dict[str, Any]:
-    """Seconds from the submission of a job to the first optimizer step, on a worker whose runner is warm."""
-    with tempfile.TemporaryDirectory() as folder:
-        plant = Plant(Path(folder))
-        try:
-            plant.start()
-            _time_of_start(plant)
-            seconds = [_time_of_start(plant) for _ in range(starts)]
-            plant.stop()
-        finally:
-            plant.close()
+    """Seconds from `POST /v1/jobs` to the first optimizer step, on a real stack whose runner is warm."""
+    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder) / "data") as stack:
+        wait_until(lambda: stack.client().get("/v1/workers")["data"], seconds=60)
+        _time_of_start(stack)
+        seconds = [_time_of_start(stack) for _ in range(starts)]
     median = statistics.median(seconds)
     reached = median <= TARGET_START
-    return {"case": "submission to first step", "median_s": median, "max_s": max(seconds), "reached": reached}
+    return {"case": "POST to first step", "median_s": median, "max_s": max(seconds), "reached": reached}
 
 
-def _time_of_start(plant: Plant) -> float:
-    training = {"batch_size": 32, "budget": {"steps": 50}}
-    raw = {"dataset": {"kind": "digits"}, "architecture": {"kind": "mlp"}, "normalization": {"kind": "layer_norm"}}
+def _time_of_start(stack: RunningStack) -> float:
+    client = stack.client()
     submitted = time.perf_counter()
-    run = plant.submit({**raw, "training": training})[0]
-    path = plant.settings.runs_dir / run.id / "attempts" / "1" / PULSE
+    job = client.post("/v1/jobs", JOB)
+    run = client.get("/v1/runs", job=job["id"])["data"][0]["id"]
+    path = stack.directory / "runs" / run / "attempts" / "1" / PULSE
 
     def has_stepped() -> bool:
         beat = read_pulse(path)
         return beat is not None and beat.step > 0
 
-    wait_until(has_stepped, "the first step", words=plant.words)
+    wait_until(has_stepped, every=0.005)
     seconds = time.perf_counter() - submitted
-    plant.ended(run.id)
+    wait_until(lambda: client.get(f"/v1/runs/{run}")["status"] == "succeeded")
     return seconds
 
 
