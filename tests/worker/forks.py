@@ -31,6 +31,7 @@ def main() -> None:
 
 
 def _attempt(asked: dict[str, Any], settings: Settings) -> int:
+    os.dup2(2, 1)  # What an attempt says goes into its log; standard output here carries exit statuses.
     _die_at_step(asked["die_at_step"])
     _die_at_sync(asked["die_at_sync"])
     assignment = Assignment.from_message(asked["assignment"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -11,10 +12,9 @@ from lncore import kernels, plain
 from tests.lncore.variants import make
 
 pytest.importorskip("expecttest", reason="expecttest, which torch's operator database wants, is not installed")
-from torch.testing._internal.common_methods_invocations import op_db
-
-# Importing torch's own test tools freezes its backends' flags for the whole process; other tests set them.
-torch.backends.__allow_nonbracketed_mutation_flag = True  # type: ignore[attr-defined]
+# Importing torch's own test tools freezes the flags of its backends for the whole process, and other tests set them.
+with patch("torch.backends.disable_global_flags"):
+    from torch.testing._internal.common_methods_invocations import op_db
 
 FUNCTIONS = {"kernels": kernels, "plain": plain}
 
