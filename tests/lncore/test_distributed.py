@@ -1,5 +1,6 @@
 """Two processes that share the gradients: norms under DistributedDataParallel train as one process does."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -36,6 +37,7 @@ def train_half(rank: int, meeting: str, result: str) -> None:
         torch.save(shared, result)
     distributed.barrier()  # gloo aborts a process whose peer has left in the middle of a message.
     distributed.destroy_process_group()
+    os._exit(0)  # A thread of torch that wants the interpreter while it shuts down would abort the process.
 
 
 def test_two_processes_share_the_gradients_of_one(tmp_path: Path) -> None:
