@@ -14,8 +14,8 @@ from domain.queue import make_celery, publish
 from domain.settings import Settings
 from domain.store import idempotency, keys, outbox
 from domain.store.reaper import Reaper
-from worker.supervise import DATABASE_DOWN
-from worker.turn import Turn
+from worker.supervising.supervision import DATABASE_DOWN
+from worker.supervising.turn import Turn
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 from domain.settings import Settings
 from lncore.menu import UnknownVariantError, describe, load
 from worker import menus
-from worker.idx import BadIdxError
-from worker.sources import DatasetUnavailableError, Sources
+from worker.loading.idx import BadIdxError
+from worker.loading.sources import DatasetUnavailableError, Sources
 
 
 def records(settings: Settings) -> list[dict[str, Any]]:

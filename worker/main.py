@@ -13,9 +13,9 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 from domain.database import Database
 from domain.queue import WAKE, make_celery, publish
 from domain.settings import Settings
-from worker.board import Board
-from worker.presence import Presence
-from worker.slot import Slot, refuse_torch
+from worker.supervising.board import Board
+from worker.supervising.presence import Presence
+from worker.supervising.slot import Slot, refuse_torch
 
 
 class Entry:

@@ -16,8 +16,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from worker.exits import FENCED, PREEMPTED
-from worker.lifeline import offer_to_oom_killer, tie_to_parent
+from worker.protocol.exits import FENCED, PREEMPTED
+from worker.protocol.lifeline import offer_to_oom_killer, tie_to_parent
 
 _LOOK = 0.5
 """Seconds between two looks at the fence while no order comes; a step that hangs is fenced all the same."""
@@ -28,7 +28,7 @@ class Post:
 
     def __init__(self, orders: int, reports: int) -> None:
         from domain.run import Orders  # noqa: PLC0415 - after the lifeline is tied
-        from worker.desk import Standing  # noqa: PLC0415
+        from worker.training.desk import Standing  # noqa: PLC0415
 
         self._orders_pipe = orders
         self._reports_pipe = reports
@@ -97,10 +97,10 @@ def _preempt(post: Post, preempted: threading.Event) -> None:
 def _serve(post: Post, preempted: threading.Event) -> int:
     # Torch only now: the lifeline is tied first, and the second this takes belongs to the warm-up.
     from domain.settings import Settings  # noqa: PLC0415
-    from worker.assignment import Assignment  # noqa: PLC0415
-    from worker.attempt import carry_out  # noqa: PLC0415
-    from worker.desk import FencedError  # noqa: PLC0415
-    from worker.warmup import describe_device, warm_up  # noqa: PLC0415
+    from worker.protocol.assignment import Assignment  # noqa: PLC0415
+    from worker.training.attempt import carry_out  # noqa: PLC0415
+    from worker.training.desk import FencedError  # noqa: PLC0415
+    from worker.training.warmup import describe_device, warm_up  # noqa: PLC0415
 
     settings = Settings()
     device = warm_up(settings.device, settings.threads)

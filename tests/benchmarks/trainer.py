@@ -34,13 +34,13 @@ from domain.catalog import load_catalog
 from domain.job import JobSpec, parse_job
 from tests.stack import RunningStack, running_stack
 from tests.waiting import wait_until
-from worker.assignment import Assignment
-from worker.data import Data, Split, epoch_order
-from worker.desk import RunnerDesk, Standing
-from worker.kept_runner import MALLOC
-from worker.learner import Learner, choose_device, make_learner, prepare
-from worker.spool import PULSE, read_pulse
-from worker.trainer import train
+from worker.loading.data import Data, Split, epoch_order
+from worker.protocol.assignment import Assignment
+from worker.protocol.spool import PULSE, read_pulse
+from worker.supervising.kept_runner import MALLOC
+from worker.training.desk import RunnerDesk, Standing
+from worker.training.learner import Learner, choose_device, make_learner, prepare
+from worker.training.trainer import train
 
 PAIRS = 40
 TARGET_RATIO = 1.03

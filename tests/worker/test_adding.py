@@ -13,7 +13,7 @@ import torch
 from lncore.menu import NormFactory, describe, normalization
 from tests.worker.plant import ROOT
 from worker.generate import _describe
-from worker.sources import Sources
+from worker.loading.sources import Sources
 
 EXAMPLE = re.compile(r"^## [^\n]*`([\w/]+)\.py`\n.*?```python\n(.*?)```", re.DOTALL | re.MULTILINE)
 EXAMPLES = dict(EXAMPLE.findall((ROOT / "docs" / "adding.md").read_text(encoding="utf-8")))

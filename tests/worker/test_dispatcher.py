@@ -1,4 +1,4 @@
-"""The dispatcher: one is active per database, and a broker that is away costs no message."""
+"""The dispatcher: a broker that is away costs no message, and torch is not loaded."""
 
 import subprocess
 import sys
@@ -15,37 +15,6 @@ from domain.store import jobs, outbox
 from tests.worker.plant import ROOT
 from tests.worker.specs import raw_job
 from worker.dispatcher import Dispatcher
-from worker.turn import Turn
-
-
-def second_process(database: Database) -> Database:
-    """The same database as another process would see it."""
-    return Database(database.url.render_as_string(hide_password=False))
-
-
-def test_one_dispatcher_is_active_and_the_next_takes_over_when_it_ends(database: Database, settings: Settings) -> None:
-    other_database = second_process(database)
-    first, second = Turn(settings, database), Turn(settings, other_database)
-    assert first.is_mine()
-    assert not second.is_mine()
-    assert first.is_mine()
-    first.give_up()
-    assert second.is_mine()
-    assert not first.is_mine()
-    second.give_up()
-    other_database.close()
-
-
-def test_a_session_that_breaks_gives_its_turn_away(postgres_database: Database, settings: Settings) -> None:
-    mine = second_process(postgres_database)
-    turn = Turn(settings, mine)
-    assert turn.is_mine()
-    with postgres_database.write() as c:
-        c.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-    assert not turn.is_mine()
-    assert turn.is_mine()
-    turn.give_up()
-    mine.close()
 
 
 def test_messages_wait_in_the_outbox_while_the_broker_is_away(database: Database, tmp_path: Path) -> None:
@@ -57,7 +26,9 @@ def test_messages_wait_in_the_outbox_while_the_broker_is_away(database: Database
         assert len(outbox.due(c)) == 3
 
 
-@pytest.mark.parametrize("program", ["worker.main", "worker.dispatcher", "worker.slot", "worker.supervise"])
+@pytest.mark.parametrize(
+    "program", ["worker.main", "worker.dispatcher", "worker.supervising.slot", "worker.supervising.supervision"]
+)
 def test_what_supervises_does_not_load_torch(program: str) -> None:
     code = f"import sys, {program}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -10,7 +10,7 @@ from domain.size import estimate_size
 from tests.worker.plant import ROOT
 from tests.worker.specs import spec_of
 from worker import generate
-from worker.size import measure_need
+from worker.training.size import measure_need
 
 
 def test_the_catalog_is_not_stale() -> None:

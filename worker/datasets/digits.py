@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from lncore.options import checked
-from worker.data import Data, Split, hold_out
-from worker.sources import Sources
+from worker.loading.data import Data, Split, hold_out
+from worker.loading.sources import Sources
 
 
 class Digits:

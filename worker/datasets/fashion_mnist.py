@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from lncore.options import checked
-from worker import idx
-from worker.data import Data
-from worker.sources import Sources
+from worker.loading import idx
+from worker.loading.data import Data
+from worker.loading.sources import Sources
 
 _CHECKSUMS = (
     # First the archives of Debian's package dataset-fashion-mnist, then those of the authors' server.

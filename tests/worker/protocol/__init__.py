@@ -1,0 +1,1 @@
+"""Tests of what the supervising process and the runner agree on."""

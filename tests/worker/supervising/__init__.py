@@ -1,0 +1,1 @@
+"""Tests of what supervises: whole attempts with real processes, diagnoses, and whose turn it is."""

@@ -1,0 +1,1 @@
+"""What the runner does, with torch and without a database: one attempt at a run after another, trained and spooled."""
