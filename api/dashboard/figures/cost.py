@@ -1,19 +1,21 @@
 """Cost against quality: time of a step beside the metric, with the frontier of what nothing beats in both."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from api.dashboard.figures.plot import Figure, Trace, held, marker, note, rounded, whiskers
+from api.dashboard.figures.plot import Figure, Trace, held, label_text, marker, note, rounded, whiskers
 from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot, colour
 from domain.numbers import decimals_for, number
 
 Box = tuple[float, float, float, float]
-WIDTH, HEIGHT, CHARACTER = 720.0, 290.0, 6.7
-"""Pixels of the plot on a wide screen and of a letter: enough to see which names would meet."""
-PLACES = (("left", 11), ("right", 11), ("left", -11), ("right", -11), ("left", 27), ("right", 27), ("left", -27))
-"""Where a name may stand: the side of it that faces the point, and pixels upwards."""
+HEIGHT, WIDE, NARROW = 290.0, 460.0, 278.0
+"""Pixels of the plot: the least it has on a wide screen, and on a phone 360 pixels wide. Wider, names only part."""
+CHARACTER, MARK, LINE = 6.7, 15.0, 16.0
+"""Pixels that a letter and a variant's mark take of a name's line, and the height of the line."""
+BESIDE, SHIFTS = 10, (11, -11, 27, -27, 43, -43, 59, -59)
+"""Where a name may stand: pixels beside its point, and upwards from it, the nearest place first."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ def cost(points: Sequence[Point], *, y_title: str, lower_is_better: bool) -> Fig
         "margin": {"l": 46, "r": 12, "t": 8, "b": 42},
         "xaxis": {"title": {"text": "time of a training step, ms"}, "range": x_range, "showgrid": True, "nticks": 6},
         "yaxis": {"title": {"text": y_title}, "range": y_range, "nticks": 6},
-        "annotations": _labels(shown, x_range, y_range),
-        "meta": {"narrow": {"margin": {"l": 42, "r": 8}}},
+        "annotations": _labels(shown, x_range, y_range, WIDE),
+        "meta": {"narrow": {"margin": {"l": 42, "r": 8}, "annotations": _labels(shown, x_range, y_range, NARROW)}},
     }
     edge = frontier(shown, lower_is_better=lower_is_better)
     bounds = (x_range[1], y_range[1] if lower_is_better else y_range[0])
@@ -82,43 +84,48 @@ def _point(point: Point) -> Trace:
         "y": rounded([point.value]),
         "error_x": {**whiskers(point.cost_half, point.slot), "thickness": 1.5},
         "error_y": {**whiskers(point.value_half, point.slot), "thickness": 1.5},
-        "marker": marker(point.slot, 10, hollow=point.n == 1),
+        "marker": marker(point.slot, 10, hollow=point.value_half is None),
         "name": point.name,
         "meta": {"role": "cost", "variant": point.name},
         "hovertemplate": f"{point.name}: {figures(point.cost)} ms a step, {value} (n = {point.n})<extra></extra>",
     }
 
 
-def _labels(points: Sequence[Point], x_range: list[float], y_range: list[float]) -> list[dict[str, object]]:
-    """A name beside each point, at the first of several places where it meets no other name and no point."""
-    spots = [_pixels(point, x_range, y_range) for point in points]
+def _labels(
+    points: Sequence[Point], x_range: list[float], y_range: list[float], width: float
+) -> list[dict[str, object]]:
+    """A name beside each point, inside a plot so wide: at the nearest place where it meets no other name and no point.
+
+    Where there is no such place, at the one where it meets fewest. A name further off than a line carries its mark.
+    """
+    spots = [_pixels(point, x_range, y_range, width) for point in points]
     taken = [(x - 8, y - 8, x + 8, y + 8) for x, y in spots]
     labels = []
-    for point, (x, y) in zip(points, spots, strict=True):
-        width = CHARACTER * len(point.name)
-        boxes = [_box(x, y, width, side, shift) for side, shift in PLACES]
-        free = (
-            at
-            for at, box in enumerate(boxes)
-            if box[2] < WIDTH and box[0] > 0 and not any(_meet(box, t) for t in taken)
-        )
-        chosen = next(free, 0)
-        taken.append(boxes[chosen])
-        side, shift = PLACES[chosen]
-        place = {"xanchor": side, "xshift": 10 if side == "left" else -10, "yshift": shift}
-        labels.append(note(point.cost, point.value, point.name, **place, font={"size": 12}, name="label"))
+    for point, spot in zip(points, spots, strict=True):
+        box = min(_boxes(spot, CHARACTER * len(point.name), width), key=lambda box: sum(_meet(box, t) for t in taken))
+        taken.append(box)
+        across, up = round(box[0] - spot[0]), round(box[1] + LINE / 2 - spot[1])
+        text = point.name if abs(up) <= LINE else label_text(point.slot, point.name)
+        place = {"xanchor": "left", "xshift": across, "yshift": up}
+        labels.append(note(point.cost, point.value, text, **place, font={"size": 12}, name="label"))
     return labels
 
 
-def _pixels(point: Point, x_range: list[float], y_range: list[float]) -> tuple[float, float]:
-    """About where a point stands on a wide screen, from the lower left corner."""
-    x = (point.cost - x_range[0]) / (x_range[1] - x_range[0]) * WIDTH
+def _pixels(point: Point, x_range: list[float], y_range: list[float], width: float) -> tuple[float, float]:
+    """About where a point stands in a plot so wide, from the lower left corner."""
+    x = (point.cost - x_range[0]) / (x_range[1] - x_range[0]) * width
     return x, (point.value - y_range[0]) / (y_range[1] - y_range[0]) * HEIGHT
 
 
-def _box(x: float, y: float, width: float, side: str, shift: float) -> Box:
-    left = x + 10 if side == "left" else x - 10 - width
-    return (left, y + shift - 8, left + width, y + shift + 8)
+def _boxes(spot: tuple[float, float], length: float, width: float) -> Iterator[Box]:
+    """The places of a name so long, the best first: right of its point, left of it; each pushed inside the plot."""
+    x, y = spot
+    for shift in SHIFTS:
+        low = min(max(y + shift - LINE / 2, 0), HEIGHT - LINE)
+        long = length + (MARK if abs(shift) > LINE else 0)
+        for start in (x + BESIDE, x - BESIDE - long):
+            left = max(min(start, width - long), 0)
+            yield (left, low, left + long, low + LINE)
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -1,6 +1,10 @@
 """Cost against quality and its frontier."""
 
+import re
 from dataclasses import replace
+from itertools import combinations, product
+
+import pytest
 
 from api.dashboard.figures.cost import Point, cost, frontier
 from api.dashboard.palette import assign_slots
@@ -31,11 +35,37 @@ def test_points_have_whiskers_in_both_directions_and_one_seed_is_hollow() -> Non
     assert sorted(texts(figure, "label")) == ["batch_norm", "layer_norm", "none", "rms_norm"]
 
 
-def test_names_of_close_points_stand_in_different_places() -> None:
-    near = replace(POINTS[1], name="scale_norm", cost=0.463)
-    labels = cost([*POINTS, near], y_title="", lower_is_better=True)["layout"]["annotations"]
-    places = {each["text"]: (each["xanchor"], each["yshift"]) for each in labels}
-    assert places["rms_norm"] != places["scale_norm"]
+NEAR = [replace(POINTS[0], name=f"variant_{at}", cost=0.46 + 0.002 * at, value=10.4 + 0.02 * at) for at in range(6)]
+AT_THE_EDGE = [*POINTS, replace(POINTS[2], name="batch_renorm_of_long_name", cost=0.62, value=13.2)]
+
+
+@pytest.mark.parametrize("points", [POINTS, [*POINTS, *NEAR], AT_THE_EDGE])
+@pytest.mark.parametrize("width", [278, 308, 460, 720])
+def test_names_stay_in_the_plot_and_meet_neither_each_other_nor_a_point(points: list[Point], width: int) -> None:
+    layout = cost(points, y_title="", lower_is_better=True)["layout"]
+    shown = layout["meta"]["narrow"]["annotations"] if width < 460 else layout["annotations"]
+    (left, right), (low, high) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    marks, names = [], []
+    for each in shown:
+        assert each["xanchor"] == "left"
+        x, y = (each["x"] - left) / (right - left) * width, (each["y"] - low) / (high - low) * 290
+        marks.append((x - 7, y - 7, x + 7, y + 7))
+        start, middle = x + each["xshift"], y + each["yshift"]
+        names.append((start, middle - 7, start + 6.5 * len(re.sub("<.*?>", "", each["text"])), middle + 7))
+    assert all(name[0] >= -1 and name[2] <= width and name[1] >= 0 and name[3] <= 290 for name in names)
+    assert not [pair for pair in product(names, marks) if meet(*pair)]
+    assert not [pair for pair in combinations(names, 2) if meet(*pair)]
+
+
+def test_a_name_away_from_its_point_carries_its_mark() -> None:
+    labels = cost([*POINTS, *NEAR], y_title="", lower_is_better=True)["layout"]["annotations"]
+    away = [each for each in labels if abs(each["yshift"]) > 16]
+    assert away
+    assert all(each["text"].startswith("<span") == (each in away) for each in labels)
+
+
+def meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def test_the_wide_intervals_of_two_seeds_leave_the_picture_but_no_estimate_does() -> None:
