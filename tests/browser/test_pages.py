@@ -43,6 +43,22 @@ def test_every_page_fits_its_window_and_complains_about_nothing(
             assert complaints.words == [], name
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_the_copy_button_lies_beside_the_text_and_not_on_it(size: tuple[int, int], browser: Browser, lab: Lab) -> None:
+    url, ids = lab
+    with window(browser, size=size) as (_, page, _):
+        page.goto(f"{url}/studies/{ids['study']}")
+        boxes = page.locator(".codebox")
+        assert boxes.count() == 2
+        for box in boxes.all():
+            button, text = box.locator("button").bounding_box(), box.locator("pre").bounding_box()
+            assert button is not None
+            assert text is not None
+            beside = button["x"] >= text["x"] + text["width"] or button["x"] + button["width"] <= text["x"]
+            above = button["y"] + button["height"] <= text["y"]
+            assert beside or above
+
+
 def drag(page: Page, selector: str) -> list[float]:
     """Zoom as a person does, across the middle of a figure; returns the horizontal range then shown."""
     plot = page.locator(f"{selector} .nsewdrag").first
