@@ -8,11 +8,15 @@ from typing import Any
 
 from celery import Celery
 from kombu.entity import Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from domain.settings import Settings
 
 WAKE = "normlab.wake"
 """Name of the one message."""
+
+# By its alias, since an address such as redis+socket://… names its transport itself.
+TRANSPORT_ALIASES.update(redis="domain.intake:Transport", rediss="domain.intake:Transport")
 
 
 def make_celery(settings: Settings) -> Celery:

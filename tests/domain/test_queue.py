@@ -2,10 +2,6 @@
 
 import base64
 import json
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +9,8 @@ import pytest
 import redis
 from kombu.exceptions import OperationalError
 
-from cli.valkey import server_binary as server_program
 from domain.queue import make_celery, publish
 from domain.settings import Settings
-from tests.waiting import wait_until
-
-
-@pytest.fixture
-def socket() -> Iterator[Path]:
-    """The socket of a Valkey of its own."""
-    directory = Path(tempfile.mkdtemp(prefix="nl-vk-", dir="/tmp"))  # Short: a socket's path has 107 bytes at most.
-    path = directory / "s"
-    server = subprocess.Popen(
-        [str(server_program()), "--port", "0", "--unixsocket", str(path), "--dir", str(directory)],
-        stdout=subprocess.DEVNULL,
-    )
-    wait_until(path.exists)
-    yield path
-    server.terminate()
-    server.wait()
-    shutil.rmtree(directory)
 
 
 def test_a_message_is_json_with_the_id_in_the_queue_of_the_run(socket: Path, tmp_path: Path) -> None:

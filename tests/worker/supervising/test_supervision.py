@@ -295,9 +295,23 @@ def test_a_message_that_is_not_json_is_not_run(plant: Plant, tmp_path: Path) -> 
     }
     redis.Redis(unix_socket_path=str(plant.directory / "v.sock")).lpush("default", json.dumps(message))
     log = plant.directory / "worker.log"
-    wait_until(lambda: "Refusing to deserialize" in log.read_text(encoding="utf-8"), "the refusal", words=plant.words)
+    wait_until(lambda: "is no wake-up" in log.read_text(encoding="utf-8"), "the refusal", words=plant.words)
     assert plant.ended(plant.submit(raw_job())[0].id).status == RunStatus.SUCCEEDED
     assert not (tmp_path / "harmed").exists()
+
+
+def test_a_message_that_is_no_wake_up_is_logged_and_dropped_and_the_worker_goes_on(plant: Plant) -> None:
+    strange = [b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000, b"[]", b'"normlab.wake"', b'{"run_id": "run_1"}']
+    log = plant.directory / "worker.log"
+    before = len(log.read_text(encoding="utf-8"))
+    said = lambda: log.read_text(encoding="utf-8")[before:]  # noqa: E731
+    with redis.Redis(unix_socket_path=str(plant.directory / "v.sock")) as broker:
+        broker.lpush("default", *strange)
+        wait_until(lambda: said().count("is no wake-up") == len(strange), "the drops", words=plant.words)
+        assert plant.ended(plant.submit(raw_job())[0].id).status == RunStatus.SUCCEEDED
+        assert broker.hlen("unacked") == 0
+    assert plant.processes["worker"].poll() is None
+    assert "Traceback" not in said()
 
 
 def test_a_lost_broker_loses_no_run(plant: Plant) -> None:
