@@ -37,8 +37,8 @@ REMOTE_FILESYSTEMS = frozenset({
 WRITERS_WAIT = 30
 """Seconds a write waits for the ones before it."""
 READERS = 12
-POOL_WAIT = 5
-"""Seconds to wait for a connection before the request is refused."""
+READERS_WAIT = 5
+"""Seconds a read waits for a connection before the request is refused; on PostgreSQL a write too."""
 PG_OPTIONS = "-c lock_timeout=5000 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000"
 
 
@@ -153,10 +153,10 @@ def _sqlite_engines(url: str) -> tuple[Engine, Engine]:
             "SQLite %s can corrupt a write-ahead log (fixed in 3.51.3): using the slower DELETE journal instead.",
             sqlite.sqlite_version,
         )
-    common: dict[str, Any] = {"module": sqlite, "json_serializer": _to_json, "pool_timeout": WRITERS_WAIT}
+    common: dict[str, Any] = {"module": sqlite, "json_serializer": _to_json}
     # One connection writes at a time; threads of this process queue for it here, processes in SQLite's busy handler.
-    writer = create_engine(url, pool_size=1, max_overflow=0, **common)
-    reader = create_engine(url, pool_size=READERS, max_overflow=4, **common)
+    writer = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WRITERS_WAIT, **common)
+    reader = create_engine(url, pool_size=READERS, max_overflow=4, pool_timeout=READERS_WAIT, **common)
     _set_up(writer, begin="BEGIN IMMEDIATE", pragmas=[f"journal_mode={'WAL' if safe else 'DELETE'}"])
     _set_up(reader, begin="BEGIN", pragmas=["query_only=ON"])
     return writer, reader
@@ -184,7 +184,7 @@ def _postgres_engines(url: str) -> tuple[Engine, Engine]:
         pool_pre_ping=True,
         pool_size=READERS,
         max_overflow=4,
-        pool_timeout=POOL_WAIT,
+        pool_timeout=READERS_WAIT,
         json_serializer=_to_json,
         connect_args={"options": PG_OPTIONS, "connect_timeout": 5, "application_name": "normlab"},
     )

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from domain.clock import now
 from domain.database import Database, create_schema, finite_json, refuse_remote_directory, wal_is_safe
@@ -93,6 +94,14 @@ def test_sqlite_is_set_up_for_several_processes_and_power_cuts(sqlite_database: 
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_a_read_gives_up_on_a_full_pool_long_before_a_write_does(sqlite_database: Database) -> None:
+    """A request that only reads is refused after seconds; writes queue one behind another."""
+    reader, writer = sqlite_database.reader.pool, sqlite_database.writer.pool
+    assert isinstance(reader, QueuePool)
+    assert isinstance(writer, QueuePool)
+    assert (reader.timeout(), writer.timeout()) == (5, 30)
 
 
 def test_the_write_ahead_log_is_folded_back_and_gives_way_to_a_reader(sqlite_database: Database) -> None:
