@@ -31,7 +31,10 @@ class Table(NamedTuple):
 
 
 def export(comparison: Comparison, form: ExportFormat) -> str:
-    """The comparison, one row per group, with its difference from the baseline."""
+    """The comparison, one row per group, with its difference from the baseline.
+
+    The first columns are the fields grouped by; without any, the one group is named by what is compared.
+    """
     return _as_csv(*_numbers(comparison)) if form == "csv" else FORMS[form](_table(comparison))
 
 
@@ -47,13 +50,14 @@ def _numbers(comparison: Comparison) -> tuple[list[str], list[list[Any]]]:
     shown = ["n", "runs", "finished", "diverged", "failed", "mean", "sd", "half_width", "low", "high", "best", "bold"]
     costs = ["ms_per_step", "samples_per_second", "peak_memory", "seconds", "steps_to", "seconds_to"]
     tests = ["method", "pairs", "mean", "low", "high", "p", "p_holm", "verdict"]
-    heads = [*comparison.group_by, "baseline", *shown, *costs, *(f"difference_{name}" for name in tests)]
+    names = comparison.group_by or ["variant"]
+    heads = [*names, "baseline", *shown, *costs, *(f"difference_{name}" for name in tests)]
     rows = []
     for group in comparison.groups:
         found = differences.get((group.variant, group.stratum))
         rows.append(
             [
-                *group.key.values(),
+                *(group.key.values() or [group.variant]),
                 group.is_baseline,
                 *(getattr(group, name) for name in shown),
                 *(getattr(group, name).mean for name in costs),
@@ -91,7 +95,7 @@ def _table(comparison: Comparison) -> Table:
     differences = {(found.variant, found.stratum): found for found in comparison.differences}
     unit = f", {comparison.unit}" if comparison.unit else ""
     gap = f", {comparison.difference_unit}" if comparison.difference_unit else ""
-    fields = [field_words(path) for path in comparison.group_by]
+    fields = [field_words(path) for path in comparison.group_by] or ["variant"]
     heads = [*fields, "n", "diverged", f"{comparison.metric_label}{unit}", f"difference{gap}", "p, Holm", "verdict"]
     rows = [_row(group, differences.get((group.variant, group.stratum)), comparison) for group in comparison.groups]
     return Table([*heads, "ms / step"], rows, _caption(comparison))
@@ -99,8 +103,9 @@ def _table(comparison: Comparison) -> Table:
 
 def _row(group: Group, found: Difference | None, comparison: Comparison) -> list[Text]:
     cost = group.ms_per_step
+    names = [value_words(group.key[path]) for path in comparison.group_by] or [group.variant]
     return [
-        *(Text(value_words(group.key[path])) for path in comparison.group_by),
+        *map(Text, names),
         Text(str(group.n)),
         Text(f"{group.diverged} of {group.finished}" if group.diverged else "0"),
         Text(_estimate(group.mean, group.half_width), bold=group.bold),

@@ -74,6 +74,18 @@ def test_a_pivot_in_csv_is_one_line_per_cell() -> None:
     }
 
 
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
+def test_the_one_group_of_runs_that_differ_in_nothing_is_named_too(
+    form: Literal["csv", "markdown", "latex"],
+) -> None:
+    comparison = compared(results({"layer_norm": [10.0, 10.4, 10.1]}), group_by=[], baseline={})
+    text = export(comparison, form)
+    heads, row = (next(line for line in text.splitlines() if word in line) for word in ("variant", "all runs"))
+    sign = {"csv": ",", "markdown": "|", "latex": "&"}[form]
+    assert [line.split(sign)[form == "markdown"].strip() for line in (heads, row)] == ["variant", "all runs"]
+    assert heads.count(sign) == row.count(sign)
+
+
 def test_an_empty_comparison_is_an_empty_table() -> None:
     comparison = compared([])
     assert export(comparison, "csv").count("\n") == 1
