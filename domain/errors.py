@@ -41,7 +41,7 @@ class NormLabError(Exception):
     """Every error with a sentence meant for the person who asked."""
 
 
-class InvalidSpec(NormLabError):  # noqa: N818 - read as a sentence where it is raised and answered
+class InvalidSpec(NormLabError):
     """A spec that is refused; nothing was stored."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
@@ -49,14 +49,14 @@ class InvalidSpec(NormLabError):  # noqa: N818 - read as a sentence where it is 
         super().__init__("; ".join(f"{error.pointer or '/'}: {error.detail}" for error in self.errors))
 
 
-class NotFound(NormLabError):  # noqa: N818
+class NotFound(NormLabError):
     def __init__(self, noun: str, wanted: str) -> None:
         self.noun = noun
         self.wanted = wanted
         super().__init__(f"There is no {noun} {wanted!r}.")
 
 
-class NotPossible(NormLabError):  # noqa: N818
+class NotPossible(NormLabError):
     """The state of the thing does not allow the action."""
 
     def __init__(self, action: str, noun: str, wanted: str, why: str) -> None:
@@ -66,30 +66,30 @@ class NotPossible(NormLabError):  # noqa: N818
         super().__init__(f"Cannot {action} {noun} {wanted}: {why}.")
 
 
-class KeyReused(NormLabError):  # noqa: N818
+class KeyReused(NormLabError):
     def __init__(self, key: str) -> None:
         super().__init__(
             f"Idempotency-Key {key!r} was used before with another body; send the same body, or a new key."
         )
 
 
-class InvalidCursor(NormLabError):  # noqa: N818
+class InvalidCursor(NormLabError):
     def __init__(self, cursor: str) -> None:
         super().__init__(f"The cursor {cursor[:40]!r} was not given out by this service; start from the first page.")
 
 
-class NotAuthenticated(NormLabError):  # noqa: N818
+class NotAuthenticated(NormLabError):
     def __init__(self, why: str) -> None:
         super().__init__(f"{why} Send 'Authorization: Bearer <key>'; `normlab keys` makes one.")
 
 
-class NotAllowed(NormLabError):  # noqa: N818
+class NotAllowed(NormLabError):
     def __init__(self, scope: str) -> None:
         self.scope = scope
         super().__init__(f"This key may not do that: it lacks the scope {scope!r}.")
 
 
-class StaleToken(NormLabError):  # noqa: N818
+class StaleToken(NormLabError):
     """The run was given to somebody else, or ended; whoever holds this token must stop and write nothing more."""
 
     def __init__(self, run_id: str, token: int) -> None:
@@ -98,7 +98,7 @@ class StaleToken(NormLabError):  # noqa: N818
         super().__init__(f"Token {token} of {run_id} is no longer valid: the run ended or was claimed again.")
 
 
-class DatabaseNotReady(NormLabError):  # noqa: N818
+class DatabaseNotReady(NormLabError):
     def __init__(self, found: str | None, wanted: str | None) -> None:
         self.found = found
         self.wanted = wanted
@@ -108,7 +108,7 @@ class DatabaseNotReady(NormLabError):  # noqa: N818
         )
 
 
-class DatabaseTooNew(NormLabError):  # noqa: N818
+class DatabaseTooNew(NormLabError):
     """The schema was made by a later release, which this one would damage."""
 
     def __init__(self, found: str, wanted: str) -> None:
@@ -118,7 +118,7 @@ class DatabaseTooNew(NormLabError):  # noqa: N818
         )
 
 
-class UnsuitableStorage(NormLabError):  # noqa: N818
+class UnsuitableStorage(NormLabError):
     def __init__(self, directory: "Path", filesystem: str) -> None:
         super().__init__(
             f"The data directory {directory} is on {filesystem}, where SQLite cannot lock safely; "
@@ -126,6 +126,6 @@ class UnsuitableStorage(NormLabError):  # noqa: N818
         )
 
 
-class InvalidSettings(NormLabError):  # noqa: N818
+class InvalidSettings(NormLabError):
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"NORMLAB_{name.upper()}: {why}")
