@@ -62,8 +62,8 @@ def _against(difference: Record | None, group: Record) -> list[Any]:
     if difference is None:
         return ["baseline" if group["is_baseline"] else "–", "", ""]
     shown = "–" if difference["mean"] is None else f"{difference['mean']:+.3g}"
-    if difference["half_width"] is not None:
-        shown += f" ± {difference['half_width']:.2g}"
+    if difference["pairs"] > 1:
+        shown += " ± –" if difference["half_width"] is None else f" ± {difference['half_width']:.2g}"
     verdict = difference["verdict"]
     return [shown, number(difference["p_holm"], 2), Text(verdict, VERDICT_STYLES[verdict])]
 

@@ -117,9 +117,9 @@ def _bold(ordered: Sequence[Side]) -> list[bool]:
 
 
 def _apart(side: Side, best: Side) -> bool:
-    """Whether an interval keeps the two apart; without an interval nothing is claimed to be as good as the best."""
-    test = contrast_test(side, best).test
-    return test.low is None or test.high is None or not test.low <= 0 <= test.high
+    """Whether the test, and so its interval, keeps the two apart; what is untested is not called as good as it."""
+    p = contrast_test(side, best).test.p
+    return p is None or p < 1 - CONFIDENCE
 
 
 def _contrasts(members: Sequence[Side], metric: Metric) -> list[Contrast]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from domain.statistics import t_factor
+from domain.statistics import ROUNDING, t_factor
 
 __all__ = ["Band", "Reached", "curve_bands", "first_reaching"]
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Band(BaseModel):
-    """The mean over seeds at each x. Where one seed alone has a value the bounds are None; `n` counts seeds."""
+    """The mean of the `n` seeds at each x. The bounds are None for one seed, and the mean itself where all agree."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,6 +82,7 @@ def _band(x: Floats, table: Floats) -> Band:
     # One factor per number of seeds, looked up: there are few of them and many columns.
     factors = np.array([math.nan, math.nan, *(t_factor(count) for count in range(2, len(table) + 1))])
     half = factors[n] * np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
+    half[half <= ROUNDING * np.abs(mean)] = 0.0
     return Band(
         x=x.tolist(),
         mean=mean.tolist(),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from domain.findings import Comparison, Difference, Group
-from domain.numbers import bounds, decimals_for, number, p_value, percent, signed
+from domain.numbers import bounds, decimals_for, half_words, number, p_value, percent, signed
 from domain.pivot import Pivot, headings
 from domain.words import field_words, setting_words, value_words
 
-__all__ = ["ExportFormat", "export", "export_pivot"]
+__all__ = ["ExportFormat", "agreed_words", "export", "export_pivot"]
 
 ExportFormat = Literal["csv", "markdown", "latex"]
 
@@ -108,7 +108,7 @@ def _row(group: Group, found: Difference | None, comparison: Comparison) -> list
         *map(Text, names),
         Text(str(group.n)),
         Text(f"{group.diverged} of {group.finished}" if group.diverged else "0"),
-        Text(_estimate(group.mean, group.half_width), bold=group.bold),
+        Text(_estimate(group), bold=group.bold),
         Text("baseline" if group.is_baseline else _difference(found)),
         Text(p_value(found.p_holm) if found else ""),
         Text(found.verdict if found else ""),
@@ -116,18 +116,18 @@ def _row(group: Group, found: Difference | None, comparison: Comparison) -> list
     ]
 
 
-def _estimate(mean: float | None, half_width: float | None) -> str:
-    if mean is None:
-        return "–"
-    places = decimals_for(half_width, mean)
-    return number(mean, places) if half_width is None else f"{number(mean, places)} ± {number(half_width, places)}"
+def _estimate(group: Group) -> str:
+    places = decimals_for(group.half_width, group.mean)
+    half = half_words(group.half_width, group.n, places)
+    return f"{number(group.mean, places)} ± {half}" if half else number(group.mean, places)
 
 
 def _difference(found: Difference | None) -> str:
     if found is None or found.mean is None:
         return ""
     places = decimals_for(found.half_width, found.mean)
-    return f"{signed(found.mean, places)} {bounds(found.low, found.high, places)}".strip()
+    interval = bounds(found.low, found.high, places) or ("[–]" if found.pairs > 1 else "")
+    return f"{signed(found.mean, places)} {interval}".strip()
 
 
 def _pivot_table(comparison: Comparison, table: Pivot) -> Table:
@@ -144,7 +144,7 @@ def _pivot_cell(group: Group | None, most: int) -> Text:
     """`mean ± half-width`, with n where it is fewer than the others have, and what diverged."""
     if group is None:
         return Text("")
-    words = _estimate(group.mean, group.half_width)
+    words = _estimate(group)
     words += f" (n = {group.n})" if 0 < group.n < most else ""
     words += f", {group.diverged} diverged" if group.diverged else ""
     return Text(words, bold=group.bold)
@@ -160,9 +160,16 @@ def _caption(comparison: Comparison) -> str:
         f"over seeds (n = {most} where nothing else is said). "
         "Bold: the best, with all that the paired interval does not tell apart from it."
     )
+    caption += agreed_words(comparison)
     if against:
         caption += f" Differences from {against} over equal seeds. {comparison.corrections.sentence}"
     return caption
+
+
+def agreed_words(comparison: Comparison) -> str:
+    """What a caption adds where an interval is a dash; empty where there is none."""
+    agreed = any(group.n > 1 and group.half_width is None for group in comparison.groups)
+    return " ± –: the same value in every seed, so no interval." if agreed else ""
 
 
 def _markdown(table: Table) -> str:

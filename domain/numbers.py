@@ -6,7 +6,7 @@ four figures.
 
 import math
 
-__all__ = ["bounds", "decimals_for", "number", "p_value", "percent", "signed"]
+__all__ = ["bounds", "decimals_for", "half_words", "number", "p_value", "percent", "signed"]
 
 MINUS = "\u2212"
 THIN_SPACE = "\u202f"
@@ -50,6 +50,11 @@ def signed(value: float | None, decimals: int) -> str:
     text = number(value, decimals)
     grows = value is not None and value > 0 and any(digit in text for digit in "123456789∞")
     return f"+{text}" if grows else text
+
+
+def half_words(half_width: float | None, n: int, decimals: int) -> str | None:
+    """Half of the interval of `n` values; a dash where they are all equal, None where there are too few."""
+    return number(half_width, decimals) if n > 1 else None
 
 
 def bounds(low: float | None, high: float | None, decimals: int) -> str:

@@ -95,6 +95,9 @@ def _not_told_apart(
     tested: int,
 ) -> str:
     if difference.low is None or difference.high is None or difference.p_holm is None:
+        if difference.p_holm is not None:
+            seeds = f"in every seed ({difference.pairs} seeds)"
+            return f"{subject} {ends_words(at)} at exactly the value of {reference} {seeds}"
         return (
             f"{subject} {ends_words(at)} {_gap(difference, metric)} {reference} "
             f"in each of {difference.pairs} seeds alike, so there is no spread to judge it by"
@@ -113,7 +116,8 @@ def _too_few(difference: Difference, subject: str, reference: str, metric: Metri
     if difference.pairs == 0:
         return f"{subject} and {reference} share no finished seed: no interval and no verdict yet"
     if difference.low is None:
-        return f"{counted}: n = {difference.pairs}, so no interval and no verdict yet"
+        why = f": n = {difference.pairs}" if difference.pairs == 1 else " and are equally far apart in each"
+        return f"{counted}{why}, so no interval and no verdict yet"
     return f"{counted}, too few for a verdict; so far {_signed_bounds(difference, metric)}"
 
 

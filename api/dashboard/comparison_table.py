@@ -9,12 +9,12 @@ from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot
 from api.dashboard.whisker import Scale, Whisker, scale_of, whisker
 from domain.findings import Comparison, Difference, Group
-from domain.numbers import decimals_for, number, p_value, signed
+from domain.numbers import decimals_for, half_words, number, p_value, signed
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference in words and as a drawing; `half` is None where there is no interval."""
+    """A difference in words and as a drawing; `half` is None for a single pair."""
 
     difference: Difference
     mean: str
@@ -79,12 +79,14 @@ def estimate_of(difference: Difference, scale: Scale) -> Estimate | None:
     words = (
         f"95 % interval {number(difference.low, places)} to {number(difference.high, places)}"
         if bounded
+        else "equal in every seed, so no interval"
+        if difference.pairs > 1
         else "no interval"
     )
     return Estimate(
         difference=difference,
         mean=mean,
-        half=None if difference.half_width is None else number(difference.half_width, places),
+        half=half_words(difference.half_width, difference.pairs, places),
         p=p_value(difference.p_holm),
         whisker=whisker(scale, difference.mean, difference.low, difference.high),
         words=f"{mean}, {words}",
@@ -98,7 +100,7 @@ def _row(group: Group, slot: Slot, difference: Difference | None, scale: Scale) 
         group=group,
         slot=slot,
         mean=number(group.mean, places),
-        half=None if group.half_width is None else number(group.half_width, places),
+        half=half_words(group.half_width, group.n, places),
         best=number(group.best, places),
         diverged=f"{group.diverged} of {group.diverged + group.n}" if group.diverged else "0",
         ms_per_step=figures(group.ms_per_step.mean),

@@ -7,7 +7,7 @@ from statistics import quantiles
 from api.dashboard.evidence import Evidence
 from api.dashboard.palette import Slot, assign_slots
 from domain.findings import Comparison, Group
-from domain.numbers import decimals_for, number
+from domain.numbers import decimals_for, half_words, number
 
 STEPS = 7
 """How many steps the metric's colour has; the last is the best."""
@@ -118,7 +118,7 @@ def _cell(group: Group, ramp: Ramp | None, address: str) -> Cell:
         step=None if group.mean is None or ramp is None else ramp.step(group.mean),
         done=settled / group.runs if group.runs else 0.0,
         mean=number(group.mean, places),
-        half=None if group.half_width is None else number(group.half_width, places),
+        half=half_words(group.half_width, group.n, places),
         mark=next((mark for mark in ("diverged", "failed", "running") if getattr(group, mark)), None),
         href=f"{address}#curves" if address else "",
         words=_words(group),

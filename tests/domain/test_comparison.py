@@ -249,6 +249,40 @@ def test_bold_is_the_best_and_all_that_is_not_told_apart_from_it() -> None:
     }
 
 
+def test_equal_values_in_every_seed_are_no_interval_and_no_certainty() -> None:
+    """Three seeds often agree where an error counts 360 cases; an interval without width would claim to know."""
+    same = [5 / 3] * 3
+    comparison = compared(results({"layer_norm": same, "rms_norm": same, "none": [2.5] * 3}))
+    alike, apart = difference(comparison, "rms_norm, batch size 4"), difference(comparison, "none, batch size 4")
+    bounds = [(found.half_width, found.low, found.high) for found in comparison.groups]
+    bounds += [(found.half_width, found.low, found.high) for found in comparison.differences]
+    assert set(bounds) == {(None, None, None)}
+    assert {found.sd for found in comparison.groups} == {0.0}
+    assert (alike.p, alike.verdict) == (1.0, "no difference shown")
+    assert (apart.p, apart.p_holm, apart.verdict) == (None, None, "no difference shown")
+    assert [found.sentence for found in comparison.verdicts] == [
+        "At batch size 4, rms_norm ends at exactly the value of layer_norm in every seed (3 seeds).",
+        (
+            "At batch size 4, no normalization ends 0.8333 points above layer_norm in each of 3 seeds alike, "
+            "so there is no spread to judge it by."
+        ),
+    ]
+    assert [found.sentence for found in comparison.headlines] == [found.sentence for found in comparison.verdicts]
+    assert {found.variant: found.bold for found in comparison.groups} == {
+        "layer_norm": True,
+        "rms_norm": True,
+        "none": False,
+    }
+
+
+def test_two_equal_seeds_wait_for_more() -> None:
+    comparison = compared(results({"layer_norm": [10.0, 10.5], "none": [11.0, 11.5]}))
+    assert verdict(comparison, "none").sentence == (
+        "At batch size 4, no normalization and layer_norm share 2 finished seeds and are equally far apart in each, "
+        "so no interval and no verdict yet."
+    )
+
+
 def test_a_lone_group_is_not_bold() -> None:
     assert not compared(results({"layer_norm": BASELINE})).groups[0].bold
 
@@ -261,7 +295,7 @@ def test_cost_is_the_mean_over_finished_seeds() -> None:
     (found,) = compared(runs, threshold=0.12).groups
     assert found.ms_per_step.mean == pytest.approx(0.6)
     assert (found.steps_to.mean, found.steps_to.n, found.reached) == (800.0, 2, 2)
-    assert found.peak_memory.half_width == 0.0
+    assert (found.peak_memory.sd, found.peak_memory.half_width) == (0.0, None)
     assert found.seconds.mean is None
 
 

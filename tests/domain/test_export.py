@@ -37,6 +37,14 @@ def test_markdown_is_a_table_with_its_caption() -> None:
     assert len({line.count("|") for line in lines[:5]}) == 1
 
 
+def test_values_that_all_seeds_share_have_a_dash_for_an_interval_and_the_caption_says_why() -> None:
+    text = export(compared(results({"layer_norm": [2.5] * 3, "none": [2.5] * 3})), "markdown")
+    assert "| none | 4 | 3 | 0 | **2.500 ± –** | 0.00 [–] | 1.000 | no difference shown |" in text
+    assert text.rstrip().endswith("Holm over 1 comparison.")
+    assert "± –: the same value in every seed, so no interval." in text
+    assert "± –" not in export(compared(results(ERRORS)), "markdown")
+
+
 def test_latex_escapes_what_tex_would_read() -> None:
     text = export(compared(results(ERRORS)), "latex")
     assert r"layer\_norm" in text

@@ -78,10 +78,17 @@ def test_unpaired_differences_are_welchs(ours: list[float], theirs: list[float])
 @given(SAMPLES)
 def test_the_interval_misses_zero_exactly_when_p_is_below_five_percent(values: list[float]) -> None:
     found = paired(values)
-    assume(found.p is not None and abs(found.p - 0.05) > 1e-9)
+    assume(spread(values) and found.p is not None and abs(found.p - 0.05) > 1e-9)
     assert found.low is not None
     assert found.high is not None
     assert (found.low > 0 or found.high < 0) == (found.p is not None and found.p < 0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 5 / 3, 1e9])
+def test_equal_values_have_a_spread_of_zero_and_no_interval(value: float) -> None:
+    found = t_interval([value] * 3)
+    assert found.mean == pytest.approx(value)
+    assert (found.sd, found.half_width, found.low, found.high) == (0.0, None, None, None)
 
 
 def test_equal_differences_have_no_spread_to_judge_by() -> None:
@@ -92,7 +99,7 @@ def test_equal_differences_have_no_spread_to_judge_by() -> None:
 
 
 def test_no_difference_at_all_is_plainly_none() -> None:
-    assert paired([0.0, 0.0, 0.0]).p == 1.0
+    assert paired([0.0, 0.0, 0.0]).model_dump(exclude_none=True) == {"n": 3, "mean": 0.0, "p": 1.0}
     assert welch([1.0, 1.0, 1.0], [1.0, 1.0, 1.0]).p == 1.0
     assert welch([1.0, 1.0, 1.0], [2.0, 2.0, 2.0]).p is None
 

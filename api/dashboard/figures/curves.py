@@ -117,7 +117,7 @@ def _mean_line(curve: Curve, show: Show) -> Trace:
         return line(over.x, over.mean, curve.slot, curve.name, customdata=alone, hovertemplate="%{y:.4g}%{customdata}")
     if show == "mean":
         halves = [top - mean if top is not None else None for top, mean in zip(over.high, over.mean, strict=True)]
-        known = ["" if half is None else f" ± {number(half, decimals_for(half))}" for half in halves]
+        known = ["" if half is None else f" ± {number(half or None, decimals_for(half))}" for half in halves]
     else:
         known = ["" for _ in over.x]
     hover = [f"{words} (n = {n})" for words, n in zip(known, over.n, strict=True)]

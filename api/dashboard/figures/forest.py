@@ -112,7 +112,8 @@ def _where(row: Row) -> str:
 
 def _estimate(row: Row) -> str:
     if row.low is None or row.high is None:
-        return f"{signed(row.mean, decimals_for(None, row.mean))}, no interval"
+        why = "equal in every seed" if row.pairs > 1 else "no interval"
+        return f"{signed(row.mean, decimals_for(None, row.mean))}, {why}"
     places = decimals_for((row.high - row.low) / 2)
     return f"{signed(row.mean, places)}  [{signed(row.low, places)}, {signed(row.high, places)}]"
 

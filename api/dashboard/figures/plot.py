@@ -62,7 +62,7 @@ def line(x: Sequence[Number], y: Sequence[float | None], slot: Slot, name: str, 
 
 
 def marker(slot: Slot, size: int, *, hollow: bool = False) -> dict[str, Any]:
-    """A variant's marker; hollow where one seed has no interval."""
+    """A variant's marker; hollow where there is no interval."""
     if not hollow:
         return {"symbol": slot.symbol, "size": size, "color": slot.colour}
     symbol = slot.symbol if slot.symbol.endswith("-open") else f"{slot.symbol}-open"

@@ -18,7 +18,7 @@ from api.dashboard.spec_text import yaml_markup
 from domain.catalog import Catalog, Variant
 from domain.errors import NotFound
 from domain.findings import Difference
-from domain.numbers import decimals_for, number, signed
+from domain.numbers import decimals_for, half_words, signed
 from domain.store import studies
 from domain.study import Study
 
@@ -125,7 +125,7 @@ def _finding(study: Study, difference: Difference, against: str, unit: str) -> F
         against=against,
         difference=difference,
         mean=signed(difference.mean, places),
-        half=None if difference.half_width is None else number(difference.half_width, places),
+        half=half_words(difference.half_width, difference.pairs, places),
         unit=unit,
     )
 

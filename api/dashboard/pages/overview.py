@@ -21,7 +21,7 @@ from api.dashboard.render import page
 from api.dashboard.whisker import Scale, scale_of
 from domain.catalog import Catalog
 from domain.findings import Comparison, Difference, Group
-from domain.numbers import decimals_for, number
+from domain.numbers import decimals_for, half_words, number
 from domain.run import Run, RunStatus
 from domain.store import jobs, runs, studies, workers
 from domain.study import Study, parse_study
@@ -149,7 +149,7 @@ def _leader(
         best=best,
         best_slot=slots[best.variant],
         mean=number(best.mean, places),
-        half=None if best.half_width is None else number(best.half_width, places),
+        half=half_words(best.half_width, best.n, places),
         unit=evidence.comparison.unit,
         next=following,
         next_slot=slots[following.variant] if following else None,

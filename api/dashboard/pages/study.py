@@ -19,6 +19,7 @@ from api.dashboard.matrix import Matrix, matrix_of, slots_of
 from api.dashboard.pages.parts import finished_of, open_of, state_of
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
+from domain.export import agreed_words
 from domain.findings import Comparison
 from domain.numbers import decimals_for, number, signed
 from domain.run import RunStatus
@@ -179,7 +180,7 @@ def _matrix(study: Study, comparison: Comparison, matrix: Matrix) -> dict[str, A
         else ("", ""),
         "matrix_caption": f"{at} {comparison.metric_label}{unit}, mean ± half of the 95 % interval over "
         f"{len(study.seeds)} seeds (n where fewer). Bold: best of its column, with all that the paired interval does "
-        "not tell apart from it.",
+        "not tell apart from it." + agreed_words(comparison),
     }
 
 
@@ -289,7 +290,10 @@ def _table(study: Study, comparison: Comparison, table: ComparisonTable) -> dict
 
 def _method(study: Study, comparison: Comparison) -> list[tuple[str, str]]:
     return [
-        ("mean and interval", "Student t over seeds, 95 %; n beside every number, no interval for n = 1"),
+        (
+            "mean and interval",
+            "Student t over seeds, 95 %; n beside every number; no interval for n = 1, nor (–) for equal values",
+        ),
         ("value of a run", f"{comparison.metric_label}, {_at_words(comparison)}"),
         (
             "difference",
