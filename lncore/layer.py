@@ -25,7 +25,7 @@ class NormLayer(nn.Module, ABC):
 
     removes_bias: ClassVar[bool] = False
     """Whether a constant added to a feature before the layer has no effect."""
-    activates: ClassVar[bool] = False
+    activates: bool = False
     """Whether the layer is its own activation function, so that none should follow."""
 
     def __init__(self, width: int) -> None:

@@ -107,11 +107,6 @@ class NormFactory:
         """Whether the bias of the weight layer before it has no effect, because the norm removes any constant."""
         return bool(getattr(self.variant, "removes_bias", False))
 
-    @property
-    def activates(self) -> bool:
-        """Whether the layer is its own activation function (frn, evonorm_s0), so that none should follow."""
-        return bool(getattr(self.variant, "activates", False))
-
 
 def normalization(name: str, **options: Any) -> NormFactory:
     """The norm factory of a variant with its options.

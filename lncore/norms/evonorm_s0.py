@@ -26,7 +26,7 @@ class EvoNormS0(NormLayer):
     Raises: ValueError when the groups don't divide the width; TypeError for integers; OptionError for an ε below 0
     """
 
-    activates: ClassVar[bool] = True
+    activates = True
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             path="architecture.width*",

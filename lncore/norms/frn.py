@@ -1,7 +1,5 @@
 """Filter response normalization: each channel of each case by its own mean square, then a learned threshold."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +20,8 @@ from lncore.options import checked
 class FilterResponseNorm(NormLayer):
     """Filter response normalization: each channel is divided by its root mean square, then cut at a learned threshold.
 
-    The threshold (TLU) takes the place of the ReLU, so no activation should follow. ε is learned where the maps are
-    1 × 1 in the paper (from 1e-4); timm learns none unless told.
+    The threshold (TLU) takes the place of the ReLU, so that no activation should follow; without it one should. ε is
+    learned where the maps are 1 × 1 in the paper (from 1e-4); timm learns none unless told.
 
     Formula: y = max(γ ⊙ x/√(mean(x²) + |ε|) + β, τ)
     Source: Singh, Krishnan 2020 (arXiv 1911.09737), §3; ε 1e-6, γ 1, β 0, τ 0
@@ -39,7 +37,7 @@ class FilterResponseNorm(NormLayer):
     Raises: ValueError for another width, TypeError for integers, OptionError for an ε below 0
     """
 
-    activates: ClassVar[bool] = True
+    activates = True
 
     @checked
     def __init__(self, width: int, *, eps: Eps = 1e-6, learn_eps: bool = False, threshold: bool = True) -> None:
@@ -47,6 +45,7 @@ class FilterResponseNorm(NormLayer):
         self.weight = gain_parameter(width, 1.0)
         self.bias = bias_parameter(width)
         self.threshold = bias_parameter(width) if threshold else None
+        self.activates = threshold
         self.eps: nn.Parameter | float = nn.Parameter(torch.tensor(float(eps))) if learn_eps else eps
 
     def normalize(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lncore import menu, reference
+from lncore import reference
 from tests.lncore.variants import SHAPES, inputs, make, randomized
 
 KINDS = list(SHAPES)
@@ -233,6 +233,7 @@ class TestFilterResponseNorm:
         assert layer.eps.grad is not None
 
     def test_it_is_its_own_activation(self) -> None:
-        assert menu.normalization("frn").activates
-        assert not menu.normalization("rms_norm").activates
+        assert make("frn").activates
+        assert not make("frn", threshold=False).activates
+        assert not make("rms_norm").activates
         assert (make("frn")(inputs(SHAPES["image"])) >= 0).all()

@@ -30,6 +30,24 @@ def test_every_architecture_serves_every_norm_and_all_of_it_learns(architecture:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("norm", "options", "activated"),
+    [
+        ("layer_norm", {}, True),
+        ("frn", {"threshold": False}, True),
+        ("frn", {}, False),
+        ("evonorm_s0", {"groups": 4}, False),
+    ],
+)
+@pytest.mark.parametrize(("architecture", "layers"), [("mlp", 2), ("convnet", 3)])
+def test_no_activation_follows_a_norm_that_is_one(
+    architecture: str, layers: int, norm: str, options: dict[str, object], *, activated: bool
+) -> None:
+    choice = Choice.model_validate({"kind": norm, **options})
+    model = menus.make_model(Choice.model_validate({"kind": architecture, "activation": "tanh"}), choice, (1, 8, 8), 10)
+    assert sum(isinstance(module, nn.Tanh) for module in model.modules()) == (layers if activated else 0)
+
+
 @pytest.mark.parametrize("architecture", menus.variants("architectures"))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_architecture_takes_pictures_of_any_size(architecture: str, shape: tuple[int, ...]) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lncore.menu import Length, NormFactory, Range
 from lncore.options import checked
-from worker.architectures._layers import ACTIVATIONS
+from worker.architectures._layers import normalized
 
 Channels = Annotated[int, Range(ge=1, le=2048)]
 
@@ -23,7 +23,7 @@ class Convnet(nn.Module):
         channels: the channels of the stages
         kernel: height and width of the convolutions; odd, so that they keep the picture's size
         dense: the width of the dense layer
-        activation: the function after each normalized layer
+        activation: the function after each normalized layer; none after a norm that is its own activation
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("image",)
@@ -47,13 +47,13 @@ class Convnet(nn.Module):
         layers: list[nn.Module] = []
         for wanted in channels:
             convolution = norm.reparametrize(nn.Conv2d(depth, wanted, kernel, padding=kernel // 2))
-            layers += [convolution, norm(wanted), ACTIVATIONS[activation]()]
+            layers += [convolution, *normalized(norm, wanted, activation)]
             depth = wanted
             if min(height, width) > 1:
                 layers.append(nn.MaxPool2d(2))
                 height, width = height // 2, width // 2
         layers += [nn.Flatten(), norm.reparametrize(nn.Linear(depth * height * width, dense))]
-        layers += [norm(dense), ACTIVATIONS[activation]()]
+        layers += normalized(norm, dense, activation)
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(dense, classes)
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lncore.menu import Length, NormFactory, Range
 from lncore.options import checked
-from worker.architectures._layers import ACTIVATIONS, size_of
+from worker.architectures._layers import normalized, size_of
 
 Width = Annotated[int, Range(ge=1, le=16384)]
 
@@ -21,7 +21,7 @@ class Mlp(nn.Module):
     Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450), §6.6 (784-1000-1000-10)
     Options:
         hidden: the widths of the hidden layers
-        activation: the function after each normalized layer
+        activation: the function after each normalized layer; none after a norm that is its own activation
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("image", "vector")
@@ -42,7 +42,7 @@ class Mlp(nn.Module):
         width = size_of(shape)
         for wanted in hidden:
             dense = norm.reparametrize(nn.Linear(width, wanted))
-            layers += [dense, norm(wanted), ACTIVATIONS[activation]()]
+            layers += [dense, *normalized(norm, wanted, activation)]
             width = wanted
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(width, classes)
