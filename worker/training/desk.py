@@ -105,6 +105,14 @@ class RunnerDesk:
     def save(self, learner: Learner, progress: dict[str, Any], results: dict[str, float], *, best: bool) -> None:
         """Save a checkpoint; a full disk is a warning the first time and StorageError the second time in a row."""
         self._saved_step, self._saved_at = learner.step, time.monotonic()
+        self.phase(Phase.SAVING)
+        saved = self._write(learner, progress)
+        # Before the checkpoint is told, which is reported at once: only a save that lasts is seen as the run's phase.
+        self.phase(Phase.TRAINING)
+        if saved is not None:
+            self._say(_describe("checkpoint", saved, learner.step, results, best=best))
+
+    def _write(self, learner: Learner, progress: dict[str, Any]) -> checkpoint.Saved | None:
         path = self._assignment.checkpoints / f"{learner.step}.{self._assignment.token}"
         try:
             saved = checkpoint.write(path, lambda directory: state.save(learner, progress, directory))
@@ -115,10 +123,10 @@ class RunnerDesk:
             if self._failed_saves > 1:
                 raise StorageError(error) from error
             self.warn(f"The checkpoint of step {learner.step} could not be written: {error.strerror}; going on without")
-            return
+            return None
         self._failed_saves = 0
         log(f"step {learner.step}: checkpoint {path.name} written")
-        self._say(_describe("checkpoint", saved, learner.step, results, best=best))
+        return saved
 
     # What the runner says beside.
 

@@ -47,7 +47,7 @@ class Desk(Protocol):
     def save_is_due(self, step: int) -> bool: ...
 
     def save(self, learner: Learner, progress: dict[str, Any], results: dict[str, float], *, best: bool) -> None:
-        """Save a checkpoint of the learner and of the trainer's own `progress`."""
+        """Save a checkpoint of the learner and of the trainer's own `progress`, and say so while it lasts."""
         ...
 
 
@@ -88,10 +88,8 @@ def train(spec: JobSpec, seed: int, learner: Learner, data: Data, desk: Desk, be
         # comes to the same judgement by the same steps.
         if ledger.diverged_at is None:
             clock.stop()
-            desk.phase(Phase.SAVING)
             progress = {"seconds": clock.seconds, "patience": patience.state()}
             desk.save(learner, progress, results, best=best)
-            desk.phase(Phase.TRAINING)
             clock.start()
 
     # Go!
