@@ -1,32 +1,26 @@
 """Jobs: one spec with its seeds; submitted, read, steered, renamed, deleted."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from api.answers import PageOf, answered, ask_again, paged, require_current
 from api.auth import CurrentKey
 from api.body import JsonObject, validated
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
-from api.estimates import Estimate, estimate
-from api.expectations import refuse_when_full, runs_ahead, warnings
+from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
 from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
-from domain.catalog import Catalog
-from domain.job import Job, JobRequest, JobSpec, JobSubmission, Line, Tags, parse_job, spec_hash
+from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
+from domain.job import Job, JobRequest, Line, Tags, parse_job, spec_hash
 from domain.run import Action
-from domain.size import Size, size_of
 from domain.store import jobs, runs
 from domain.training import Strict
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-
-DryRun = Annotated[bool, Query(description="Check, and answer what would be submitted; store nothing.")]
 
 EXAMPLE: dict[str, Any] = {
     "dataset": {"kind": "digits"},
@@ -37,33 +31,8 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class SubmittedJob(Job):
+class SubmittedJob(Expected, Job):
     """A job just stored, and what to expect of it."""
-
-    warnings: list[str]
-    queue_position: int = Field(description="How many runs were queued in its queue before its own.")
-    estimate: Estimate
-
-
-class PlannedJob(BaseModel):
-    """A job that a dry run would have stored."""
-
-    label: str
-    key: dict[str, Any] = Field(description="Of a study's job, its cell by axis.")
-    spec: dict[str, Any] = Field(description="Resolved: every default filled in.")
-    spec_hash: str
-    seeds: list[int]
-    size: Size = Field(description="Numbers the model holds and one step keeps; estimated without building it.")
-
-
-class Plan(BaseModel):
-    """What a dry run answers; nothing was stored."""
-
-    jobs: list[PlannedJob] = Field(description="In the order in which their first runs start.")
-    runs: int
-    seconds: float | None = Field(description="As in the estimate.")
-    estimate: Estimate
-    warnings: list[str]
 
 
 class JobEdit(Strict):
@@ -92,41 +61,19 @@ def create_job(
 ) -> Response:
     """Submit a job: one spec, trained once for each seed. With `dry_run` it is only checked and shown."""
     submission = parse_job(raw, catalog, queues=settings.queues)
+    spec, seeds, queue = submission.spec, submission.seeds, submission.queue
     if dry_run:
+        planned = plan_job(spec, seeds, catalog, label=jobs.label_of(spec), key={}, digest=spec_hash(spec))
         with database.read() as c:
-            return answered(request, _plan(c, submission, catalog))
+            return answered(request, plan([planned], expect(c, [spec], seeds, queue=queue, catalog=catalog)))
 
     def submit(c: Connection) -> Created:
-        refuse_when_full(c, more=len(submission.seeds), most=settings.max_queued_runs)
-        job = _submit(c, submission, key.owner, catalog, settings.max_attempts)
-        return Created(job, f"/v1/jobs/{job.id}")
+        refuse_when_full(c, more=len(seeds), most=settings.max_queued_runs)
+        expected = expect(c, [spec], seeds, queue=queue, catalog=catalog)
+        job = jobs.submit(c, submission, owner=key.owner, max_attempts=settings.max_attempts)
+        return Created(SubmittedJob(**job.model_dump(), **expected.model_dump()), f"/v1/jobs/{job.id}")
 
     return create(request, key, idempotency_key, raw, submit)
-
-
-def _submit(c: Connection, submission: JobSubmission, owner: str, catalog: Catalog, max_attempts: int) -> SubmittedJob:
-    before = runs_ahead(c, queue=submission.queue)
-    expected = estimate(c, [(submission.spec, len(submission.seeds))], catalog)
-    said = warnings(c, queue=submission.queue, seeds=submission.seeds)
-    job = jobs.submit(c, submission, owner=owner, max_attempts=max_attempts)
-    return SubmittedJob(**job.model_dump(), warnings=said, queue_position=before, estimate=expected)
-
-
-def _plan(c: Connection, submission: JobSubmission, catalog: Catalog) -> Plan:
-    spec, seeds = submission.spec, submission.seeds
-    expected = estimate(c, [(spec, len(seeds))], catalog)
-    planned = plan_job(spec, seeds, catalog, label=jobs.label_of(spec), key={}, digest=spec_hash(spec))
-    said = warnings(c, queue=submission.queue, seeds=seeds)
-    return Plan(jobs=[planned], runs=len(seeds), seconds=expected.seconds, estimate=expected, warnings=said)
-
-
-def plan_job(
-    spec: JobSpec, seeds: Sequence[int], catalog: Catalog, *, label: str, key: dict[str, Any], digest: str
-) -> PlannedJob:
-    """What a dry run shows of one job."""
-    resolved = spec.resolved()
-    size = size_of(resolved, catalog)
-    return PlannedJob(label=label, key=key, spec=resolved, spec_hash=digest, seeds=list(seeds), size=size)
 
 
 @router.get("", response_model=PageOf[Job])

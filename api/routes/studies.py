@@ -10,21 +10,19 @@ from api.auth import CurrentKey
 from api.body import JsonObject
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.errors import BadParameter
-from api.estimates import Estimate, estimate
-from api.expectations import refuse_when_full, runs_ahead, warnings
+from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
 from api.parameters import Cursor, Limit, Search, StudyId
-from api.routes.jobs import DryRun, Plan, plan_job
-from domain.catalog import Catalog
+from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
 from domain.job import Job
 from domain.metric import MetricChoice, describe_metric, metric_problem
 from domain.results import RunResult
 from domain.run import Action, Run
 from domain.store import jobs, runs, studies
 from domain.store.results import results
-from domain.study import Cell, Study, StudyRequest, StudySpec, parse_study
+from domain.study import Study, StudyRequest, parse_study
 
 router = APIRouter(prefix="/studies", tags=["studies"])
 
@@ -46,12 +44,8 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class SubmittedStudy(Study):
+class SubmittedStudy(Expected, Study):
     """A study just stored, and what to expect of it."""
-
-    warnings: list[str]
-    queue_position: int
-    estimate: Estimate
 
 
 @router.post(
@@ -73,36 +67,19 @@ def create_study(
 ) -> Response:
     """Submit a study: a job for each cell. With `dry_run` it is only expanded, checked and shown."""
     spec, cells = parse_study(raw, catalog, queues=settings.queues)
+    specs, seeds, queue = [cell.spec for cell in cells], spec.seeds, spec.queue
     if dry_run:
+        planned = [plan_job(x.spec, seeds, catalog, label=x.label, key=x.key, digest=x.spec_hash) for x in cells]
         with database.read() as c:
-            return answered(request, _plan(c, spec, cells, catalog))
+            return answered(request, plan(planned, expect(c, specs, seeds, queue=queue, catalog=catalog)))
 
     def submit(c: Connection) -> Created:
-        refuse_when_full(c, more=len(cells) * len(spec.seeds), most=settings.max_queued_runs)
-        before = runs_ahead(c, queue=spec.queue)
-        expected = _estimate(c, spec, cells, catalog)
-        said = warnings(c, queue=spec.queue, seeds=spec.seeds)
+        refuse_when_full(c, more=len(cells) * len(seeds), most=settings.max_queued_runs)
+        expected = expect(c, specs, seeds, queue=queue, catalog=catalog)
         study = studies.submit(c, spec, cells, owner=key.owner, max_attempts=settings.max_attempts)
-        told = SubmittedStudy(**study.model_dump(), warnings=said, queue_position=before, estimate=expected)
-        return Created(told, f"/v1/studies/{study.id}")
+        return Created(SubmittedStudy(**study.model_dump(), **expected.model_dump()), f"/v1/studies/{study.id}")
 
     return create(request, key, idempotency_key, raw, submit)
-
-
-def _estimate(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalog) -> Estimate:
-    return estimate(c, [(cell.spec, len(spec.seeds)) for cell in cells], catalog)
-
-
-def _plan(c: Connection, spec: StudySpec, cells: list[Cell], catalog: Catalog) -> Plan:
-    expected = _estimate(c, spec, cells, catalog)
-    planned = [
-        plan_job(cell.spec, spec.seeds, catalog, label=cell.label, key=cell.key, digest=cell.spec_hash)
-        for cell in cells
-    ]
-    said = warnings(c, queue=spec.queue, seeds=spec.seeds)
-    return Plan(
-        jobs=planned, runs=len(cells) * len(spec.seeds), seconds=expected.seconds, estimate=expected, warnings=said
-    )
 
 
 @router.get("", response_model=PageOf[Study])

@@ -1,0 +1,73 @@
+"""What a submission means before anything trains: the plan that a dry run answers, and what to expect of new runs."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from api.estimates import Estimate, estimate
+from api.expectations import runs_ahead, warnings
+from domain.catalog import Catalog
+from domain.job import JobSpec
+from domain.size import Size, size_of
+
+DryRun = Annotated[bool, Query(description="Check, and answer what would be submitted; store nothing.")]
+
+
+class Expected(BaseModel):
+    """What to expect of runs that are stored now."""
+
+    warnings: list[str]
+    queue_position: int = Field(description="How many runs were queued in its queue before its own.")
+    estimate: Estimate
+
+
+class PlannedJob(BaseModel):
+    """A job that a dry run would have stored."""
+
+    label: str
+    key: dict[str, Any] = Field(description="Of a study's job, its cell by axis.")
+    spec: dict[str, Any] = Field(description="Resolved: every default filled in.")
+    spec_hash: str
+    seeds: list[int]
+    size: Size = Field(description="Numbers the model holds and one step keeps; estimated without building it.")
+
+
+class Plan(BaseModel):
+    """What a dry run answers; nothing was stored."""
+
+    jobs: list[PlannedJob] = Field(description="In the order in which their first runs start.")
+    runs: int
+    seconds: float | None = Field(description="As in the estimate.")
+    estimate: Estimate
+    warnings: list[str]
+
+
+def expect(c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, queue: str, catalog: Catalog) -> Expected:
+    """What to expect of jobs that share their seeds and their queue."""
+    return Expected(
+        warnings=warnings(c, queue=queue, seeds=seeds),
+        queue_position=runs_ahead(c, queue=queue),
+        estimate=estimate(c, [(spec, len(seeds)) for spec in specs], catalog),
+    )
+
+
+def plan_job(
+    spec: JobSpec, seeds: Sequence[int], catalog: Catalog, *, label: str, key: dict[str, Any], digest: str
+) -> PlannedJob:
+    """What a dry run shows of one job."""
+    resolved = spec.resolved()
+    size = size_of(resolved, catalog)
+    return PlannedJob(label=label, key=key, spec=resolved, spec_hash=digest, seeds=list(seeds), size=size)
+
+
+def plan(planned: list[PlannedJob], expected: Expected) -> Plan:
+    return Plan(
+        jobs=planned,
+        runs=sum(len(job.seeds) for job in planned),
+        seconds=expected.estimate.seconds,
+        estimate=expected.estimate,
+        warnings=expected.warnings,
+    )
