@@ -30,7 +30,7 @@ def row_norm(
 ) -> Any:
     """Layer norm (`centred`) or RMS norm of the last axis of x, or of x + residual as (norm, sum)."""
     if _needs_graph(x, residual, weight, bias):
-        return RowNorm.apply(backend, x, residual, weight, bias, eps, offset, centred)
+        return RowNorm.apply((backend, eps, offset, centred), x, residual, weight, bias)
     y, h, _ = _norm_forward(backend, x, residual, weight, bias, eps, offset, centred)
     return y if residual is None else (y, h)
 
@@ -55,7 +55,10 @@ def _needs_graph(*tensors: Tensor | None) -> bool:
     """Whether anybody will ask for a gradient: without, a node of the graph is only time."""
     if not torch.is_grad_enabled():
         return False
-    return any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    for tensor in tensors:  # noqa: SIM110 - a generator would cost more than all the questions
+        if tensor is not None and tensor.requires_grad:
+            return True
+    return False
 
 
 def _norm_forward(
@@ -79,24 +82,21 @@ class RowNorm(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        backend: ModuleType,
+        options: tuple[ModuleType, float, float, bool],
         x: Tensor,
         residual: Tensor | None,
         weight: Tensor | None,
         bias: Tensor | None,
-        eps: float,
-        offset: float,
-        centred: bool,
     ) -> Any:
+        backend, eps, offset, centred = ctx.options = options
         y, h, stats = _norm_forward(backend, x, residual, weight, bias, eps, offset, centred)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(h, weight, bias, stats)
-        ctx.backend, ctx.options = backend, (eps, offset, centred)
         return y if residual is None else (y, h)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor | None, dh: Tensor | None = None) -> Gradients:  # type: ignore[override]
-        _, needs_x, needs_residual, needs_weight, needs_bias, *_ = ctx.needs_input_grad
+        _, needs_x, needs_residual, needs_weight, needs_bias = ctx.needs_input_grad
         needs = (needs_x or needs_residual, needs_weight, needs_bias)
         if g is None:
             dx: Tensor | None = dh
@@ -106,13 +106,13 @@ class RowNorm(torch.autograd.Function):
             dx = dx if dx is None or dh is None else dx + dh
         else:
             dx, dw, db = _fused_norm(ctx, g, dh, needs)
-        return None, dx if needs_x else None, dx if needs_residual else None, dw, db, None, None, None
+        return None, dx if needs_x else None, dx if needs_residual else None, dw, db
 
 
 def _fused_norm(ctx: Any, g: Tensor, dh: Tensor | None, needs: Sequence[bool]) -> Gradients:
     h, weight, bias, stats = ctx.saved_tensors
-    _, offset, centred = ctx.options
-    dx, dw, db = ctx.backend.norm_backward(
+    backend, _, offset, centred = ctx.options
+    dx, dw, db = backend.norm_backward(
         _rows(g), None if dh is None else _rows(dh), _rows(h), _gain(weight, offset), stats,
         centred=centred, affine=needs[1] or needs[2],
     )  # fmt: skip
@@ -120,7 +120,7 @@ def _fused_norm(ctx: Any, g: Tensor, dh: Tensor | None, needs: Sequence[bool]) -
 
 
 def _differentiable_norm(ctx: Any, g: Tensor, needs: Sequence[bool]) -> Gradients:
-    eps, offset, centred = ctx.options
+    _, eps, offset, centred = ctx.options
     h, weight, bias, _ = ctx.saved_tensors
 
     def norm(h: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -51,7 +51,7 @@ def _transformed() -> bool:
         torch._C._are_functorch_transforms_active()  # noqa: SLF001 - torch offers no public question
         or forward_ad._current_level >= 0  # noqa: SLF001
         or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001
-        or torch.jit.is_tracing()  # type: ignore[attr-defined]
+        or torch._C._is_tracing()  # noqa: SLF001
     )
 
 

@@ -34,21 +34,15 @@ def norm_forward(
     m, n = x.shape
     y, stats = torch.empty_like(x), x.new_empty(m, 3)
     h = x if residual is None else torch.empty_like(x)
-    weight, bias, number, size, chunks = (
-        _gain(weight, n, dtype),
-        _shift(bias, n, dtype),
-        _NUMBER[dtype],
-        x.itemsize,
-        _chunks(m),
-    )
+    weight, bias, number, chunks = _gain(weight, n, dtype), _shift(bias, n, dtype), _NUMBER[dtype], _chunks(m)
     if residual is not None:
         prepare(h)
     scratch = _scratch(y, chunks)
     run(
-        row_kernels.forward,
+        row_kernels.forward, m * n,
         x.data_ptr(), _pointer(residual), weight.data_ptr(), bias.data_ptr(),
         h.data_ptr(), y.data_ptr(), stats.data_ptr(), _pointer(scratch),
-        m, n, size, chunks, number(n), number(eps), _ONE[dtype], centred,
+        m, n, x.itemsize, chunks, number(n), number(eps), _ONE[dtype], centred,
     )  # fmt: skip
     return y, h, stats
 
@@ -64,17 +58,13 @@ def norm_backward(
         return dx.to(h.dtype), dw, db
     m, n = h.shape
     dx, weight, number, chunks = torch.empty_like(h), _gain(weight, n, dtype), _NUMBER[dtype], _chunks(m)
-    sums, partials = (h.new_empty(2, n), h.new_empty(chunks, 2, n)) if affine else (None, None)
+    dw, db = (torch.empty_like(weight), torch.empty_like(weight)) if affine else (None, None)
     scratch = _scratch(dx, chunks)
     run(
-        row_kernels.backward,
+        row_kernels.backward, m * n,
         g.data_ptr(), _pointer(dh), h.data_ptr(), weight.data_ptr(), stats.data_ptr(), dx.data_ptr(),
-        _pointer(sums), _pointer(partials), _pointer(scratch),
-        m, n, h.itemsize, chunks, number(n), _ONE[dtype], centred,
+        _pointer(dw), _pointer(db), _pointer(scratch), m, n, h.itemsize, chunks, number(n), _ONE[dtype], centred,
     )  # fmt: skip
-    if sums is None:
-        return dx, None, None
-    dw, db = sums.unbind(0)
     return dx, dw, db
 
 
@@ -84,11 +74,10 @@ def tanh_forward(x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor |
     m, n = wide.shape
     y, chunks, dtype = torch.empty_like(wide), _chunks(m), wide.dtype
     past_cache = prepare(y) and _streams(y)
-    scratch = wide.new_empty(chunks, n)
     weight, bias = _gain(weight, n, dtype), _shift(bias, n, dtype)
     run(
-        tanh_kernels.forward,
-        wide.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), scratch.data_ptr(), past_cache,
+        tanh_kernels.forward, m * n,
+        wide.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), past_cache,
         m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
     )  # fmt: skip
     return y.to(x.dtype)
@@ -102,14 +91,13 @@ def tanh_backward(g: Tensor, x: Tensor, alpha: Tensor, weight: Tensor | None) ->
     dx, chunks = torch.empty_like(wide), _chunks(m)
     prepare(dx)
     weight = _gain(weight, n, dtype)
-    scratch, partials = wide.new_empty(chunks, n), wide.new_zeros(chunks, 2 * n + 1)
+    dalpha, dw, db = wide.new_empty(()), torch.empty_like(weight), torch.empty_like(weight)
     run(
-        tanh_kernels.backward,
-        wide_g.data_ptr(), wide.data_ptr(), weight.data_ptr(), dx.data_ptr(), partials.data_ptr(),
-        scratch.data_ptr(), m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
+        tanh_kernels.backward, m * n,
+        wide_g.data_ptr(), wide.data_ptr(), weight.data_ptr(), dx.data_ptr(), dalpha.data_ptr(),
+        dw.data_ptr(), db.data_ptr(), m, n, wide.itemsize, chunks, _NUMBER[dtype](alpha.item()), _ONE[dtype],
     )  # fmt: skip
-    total = partials.sum(0)
-    return dx.to(x.dtype), total[2 * n], total[:n], total[n : 2 * n]
+    return dx.to(x.dtype), dalpha, dw, db
 
 
 def group_forward(
@@ -125,9 +113,9 @@ def group_forward(
     prepare(y)
     weight, bias = _gain(weight, channels, dtype), _shift(bias, channels, dtype)
     run(
-        group_kernels.forward,
-        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), stats.data_ptr(), batch * groups, groups,
-        members, positions, x.itemsize, number(members * positions), number(eps), _ONE[dtype],
+        group_kernels.forward, x.numel(),
+        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), stats.data_ptr(), batch * groups,
+        groups, members, positions, x.itemsize, number(members * positions), number(eps), _ONE[dtype],
     )  # fmt: skip
     return y, stats
 
@@ -145,7 +133,7 @@ def group_backward(
     dx, partials, weight = torch.empty_like(x), x.new_empty(batch, 2, channels), _gain(weight, channels, dtype)
     prepare(dx)
     run(
-        group_kernels.backward,
+        group_kernels.backward, x.numel(),
         g.data_ptr(), x.data_ptr(), weight.data_ptr(), stats.data_ptr(), dx.data_ptr(), partials.data_ptr(),
         batch * groups, groups, members, positions, x.itemsize, number(members * positions), _ONE[dtype],
     )  # fmt: skip
@@ -158,6 +146,7 @@ def _pointer(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
+@lru_cache(maxsize=64)
 def _chunks(rows: int) -> int:
     """Into how many pieces rows are divided: a function of the shape alone, so that sums always have the same order.
 
@@ -168,8 +157,9 @@ def _chunks(rows: int) -> int:
 
 def _scratch(result: Tensor, chunks: int) -> Tensor | None:
     """A row for each chunk, where results are to bypass the cache on their way to memory."""
-    past_cache = prepare(result) and _streams(result)
-    return result.new_empty(chunks, result.shape[-1]) if past_cache else None
+    if not prepare(result) or not _streams(result):
+        return None
+    return result.new_empty(chunks, result.shape[-1])
 
 
 def _streams(result: Tensor) -> bool:

@@ -15,7 +15,8 @@ import torch
 # Both may be called by several threads at once; numba's third layer, workqueue, then ends the process. GNU OpenMP is
 # the first choice because torch has already loaded it: one pool of threads serves both.
 SAFE_LAYERS = {"omp": "numba.np.ufunc.omppool", "tbb": "numba.np.ufunc.tbbpool"}
-
+# Below this a second thread costs more than it brings (torch's own loops have the same bound).
+FEW = 1 << 15
 
 _log = logging.getLogger(__name__)
 _forked = False
@@ -57,21 +58,36 @@ def torch_threads() -> Iterator[None]:
         module.set_num_threads(before)
 
 
-def run(kernel: Callable[..., None], *arguments: Any) -> None:
-    """Run one kernel on as many threads as torch uses; costs less than `torch_threads` where they are equal anyway."""
-    module = _load()
-    if module.get_num_threads() == min(torch.get_num_threads(), module.config.NUMBA_NUM_THREADS):
+def run(kernel: Callable[..., None], numbers: int, *arguments: Any) -> None:
+    """Run one kernel over so many numbers: on one thread where they are few, else on as many as torch uses."""
+    most, count, set_count = _setting()
+    wanted = 1 if numbers < FEW else min(torch.get_num_threads(), most)
+    before = count()
+    if wanted == before:
         kernel(*arguments)
-    else:
-        with torch_threads():
-            kernel(*arguments)
+        return
+    set_count(wanted)
+    try:
+        kernel(*arguments)
+    finally:
+        set_count(before)
+
+
+@cache
+def _setting() -> tuple[int, Callable[[], int], Callable[[int], None]]:
+    """The most threads numba has, and its functions that say and set how many: the public ones take 2 µs of locks."""
+    module = _load()
+    inner = module.np.ufunc.parallel
+    return module.config.NUMBA_NUM_THREADS, inner._get_num_threads, inner._set_num_threads  # noqa: SLF001
 
 
 def _start(module: ModuleType) -> str | None:
     for layer, extension in SAFE_LAYERS.items():
         if module.config.THREADING_LAYER in {"default", "threadsafe", "safe", layer} and _loads(extension):
             module.config.THREADING_LAYER = layer
+            torchs = torch.get_num_threads()
             module.set_num_threads(module.config.NUMBA_NUM_THREADS)  # this starts the threads
+            torch.set_num_threads(torchs)  # which numba has changed, where both use one OpenMP
             return str(module.threading_layer())
     return None
 

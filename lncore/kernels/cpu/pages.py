@@ -23,7 +23,7 @@ def prepare(result: Tensor) -> bool:
     the system maps 2 MiB at a time and zeroes them in cache, where our stores then find them. A recycled block is
     better written past the cache, which saves reading what is about to be overwritten.
     """
-    size = result.numel() * result.element_size()
+    size = result.nbytes
     if size < LARGE or not (system := _system()):
         return False
     start = (result.data_ptr() + _PAGE - 1) // _PAGE * _PAGE

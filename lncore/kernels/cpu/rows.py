@@ -9,10 +9,11 @@ x is from zero.
 import math
 from typing import Any
 
+import numpy as np
 from numba import prange
 from numba.np.numpy_support import carray
 
-from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at, widest
+from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
 
 MEAN, DELTA, RSTD = 0, 1, 2
@@ -20,33 +21,57 @@ MEAN, DELTA, RSTD = 0, 1, 2
 
 @arithmetic
 def moments(x: Any, count: Any, one: Any, eps: Any, centred: Any) -> Any:
-    """Corrected two-pass mean and variance of one row; the root mean square alone where it is not centred."""
-    widest()
-    n = len(x)
-    mean = delta = squares = one - one
-    if centred:
-        total = one - one
-        for i in range(n):
-            total = plus(total, x[i])
-        mean = total / count
-        rest = one - one
-        for i in range(n):
-            d = x[i] - mean
-            rest = plus(rest, d)
-            squares = plus(squares, d * d)
-        delta = rest / count
-    else:
-        for i in range(n):
-            squares = plus(squares, x[i] * x[i])
-    variance = squares / count - delta * delta
+    """Mean, its rounding error and the reciprocal deviation of one row; the root mean square alone if not centred.
+
+    Sums are taken around a number from among the row's, so that nothing is lost however far the row lies from zero.
+    """
+    if not centred:
+        return one - one, one - one, one / math.sqrt(_squares(x, one) / count + eps)
+    shift = _near(x, one)
+    total, squares = _sums_around(x, shift, one - one, one)
+    off = total / count
+    mean = shift + off
+    delta = (shift - mean) + off
+    variance = squares / count - off * off
+    if off * off + off * off > variance:  # far from the middle after all: the difference has lost digits
+        total, squares = _sums_around(x, mean, delta, one)
+        rest = total / count
+        delta = delta + rest
+        variance = squares / count - rest * rest
     if variance < 0:  # by a rounding; a NaN passes
         variance = one - one
     return mean, delta, one / math.sqrt(variance + eps)
 
 
 @arithmetic
+def _near(x: Any, one: Any) -> Any:
+    """The mean of eight numbers of the row; of equal numbers exactly that number."""
+    n, eighth = len(x), one / (one + one + one + one + one + one + one + one)
+    left = (x[0] * eighth + x[n >> 3] * eighth) + (x[n >> 2] * eighth + x[n * 3 >> 3] * eighth)
+    return left + ((x[n >> 1] * eighth + x[n * 5 >> 3] * eighth) + (x[n * 3 >> 2] * eighth + x[n * 7 >> 3] * eighth))
+
+
+@arithmetic
+def _sums_around(x: Any, middle: Any, beside: Any, one: Any) -> Any:
+    """Σ d and Σ d² of d = x − middle − beside."""
+    total = squares = one - one
+    for i in range(len(x)):
+        d = (x[i] - middle) - beside
+        total = plus(total, d)
+        squares = plus(squares, d * d)
+    return total, squares
+
+
+@arithmetic
+def _squares(x: Any, one: Any) -> Any:
+    squares = one - one
+    for i in range(len(x)):
+        squares = plus(squares, x[i] * x[i])
+    return squares
+
+
+@arithmetic
 def _write_row(x: Any, w: Any, b: Any, y: Any, mean: Any, delta: Any, rstd: Any, centred: Any) -> None:
-    widest()
     if centred:
         for i in range(len(x)):
             y[i] = ((x[i] - mean) - delta) * rstd * w[i] + b[i]
@@ -89,7 +114,6 @@ def forward(
 @arithmetic
 def projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: Any) -> Any:
     """Σ g·w and Σ g·w·x̂ of one row."""
-    widest()
     plain = along = one - one
     for i in range(len(x)):
         gw = g[i] * w[i]
@@ -101,13 +125,12 @@ def projections(g: Any, x: Any, w: Any, one: Any, mean: Any, delta: Any, rstd: A
 @arithmetic
 def write_gradient(g: Any, x: Any, w: Any, dx: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any) -> None:
     """The row's dx; plain is mean(g·w), along is mean(g·w·x̂)."""
-    widest()
     for i in range(len(x)):
         dx[i] = (g[i] * w[i] - plain - ((x[i] - mean) - delta) * rstd * along) * rstd
 
 
 @arithmetic
-def _add_into(target: Any, term: Any) -> None:
+def add_into(target: Any, term: Any) -> None:
     for i in range(len(target)):
         target[i] += term[i]
 
@@ -117,7 +140,6 @@ def write_gradients(
     g: Any, x: Any, w: Any, dx: Any, dw: Any, db: Any, mean: Any, delta: Any, rstd: Any, plain: Any, along: Any
 ) -> None:
     """The same, and what the row adds to the gradients of gain and bias, in one pass."""
-    widest()
     for i in range(len(x)):
         upper, normal = g[i], ((x[i] - mean) - delta) * rstd
         dx[i] = (upper * w[i] - plain - normal * along) * rstd
@@ -126,48 +148,48 @@ def write_gradients(
 
 
 @arithmetic
-def _clear(x: Any, one: Any) -> None:
+def clear(x: Any, one: Any) -> None:
     for i in range(len(x)):
         x[i] = one - one
 
 
 @over_rows
 def backward(
-    g: int, dh: int, x: int, w: int, stats: int, dx: int, affine: int, partials: int, scratch: int,
+    g: int, dh: int, x: int, w: int, stats: int, dx: int, dw: int, db: int, scratch: int,
     m: int, n: int, size: int, chunks: int, count: Any, one: Any, centred: bool,
 ) -> None:  # fmt: skip
-    """The rows dx = rstd·(g·w − mean(g·w) − x̂·mean(g·w·x̂)) + dh by rows, and in `affine` (2, n) the sums of g·x̂ and g.
+    """The rows dx = rstd·(g·w − mean(g·w) − x̂·mean(g·w·x̂)) + dh, and in dw and db the sums of g·x̂ and g over rows.
 
-    `dh` 0 means no gradient came through the sum; `affine` 0 that no gradient of weight and bias is wanted. Each chunk
-    has sums of its own in `partials` (chunks, 2, n); chunks depend on the shape alone and are added in order, so that
-    the same input gives the same bytes.
+    `dh` 0 means no gradient came through the sum; `dw` 0 that no gradient of weight and bias is wanted. Each chunk has
+    sums of its own; chunks depend on the shape alone and are added in order, so that the same input gives the same
+    bytes.
     """
+    weight = carray(vector_at(w, one), n)
+    sums = np.zeros((chunks, 2, n if dw != 0 else 0), weight.dtype)
     for chunk in prange(chunks):
         first, last = chunk * m // chunks, (chunk + 1) * m // chunks
-        weight = carray(vector_at(w, one), n)
-        if affine != 0:
-            _clear(carray(vector_at(partials + chunk * 2 * n * size, one), 2 * n), one)
         for row in range(first, last):
             at = row * n * size
             saved = carray(vector_at(stats + row * 3 * size, one), 3)
             mean, delta, rstd = saved[MEAN], saved[DELTA], saved[RSTD]
             gradient, source = carray(vector_at(g + at, one), n), carray(vector_at(x + at, one), n)
             plain, along = projections(gradient, source, weight, one, mean, delta, rstd)
-            plain = plain / count if centred else one - one
+            plain, along = plain / count if centred else one - one, along / count
             target = dx + at if scratch == 0 else scratch + chunk * n * size
             result = carray(vector_at(target, one), n)
-            if affine != 0:
-                dw = carray(vector_at(partials + chunk * 2 * n * size, one), n)
-                db = carray(vector_at(partials + (chunk * 2 + 1) * n * size, one), n)
-                write_gradients(gradient, source, weight, result, dw, db, mean, delta, rstd, plain, along / count)
+            if dw != 0:
+                mine = sums[chunk]
+                write_gradients(gradient, source, weight, result, mine[0], mine[1], mean, delta, rstd, plain, along)
             else:
-                write_gradient(gradient, source, weight, result, mean, delta, rstd, plain, along / count)
+                write_gradient(gradient, source, weight, result, mean, delta, rstd, plain, along)
             if dh != 0:
-                _add_into(result, carray(vector_at(dh + at, one), n))
+                add_into(result, carray(vector_at(dh + at, one), n))
             if scratch != 0:
                 stream(dx + at, target, n * size // LINE)
-    if affine != 0:
-        total = carray(vector_at(affine, one), 2 * n)
-        _clear(total, one)
+    if dw != 0:
+        gains, shifts = carray(vector_at(dw, one), n), carray(vector_at(db, one), n)
+        clear(gains, one)
+        clear(shifts, one)
         for chunk in range(chunks):
-            _add_into(total, carray(vector_at(partials + chunk * 2 * n * size, one), 2 * n))
+            add_into(gains, sums[chunk, 0])
+            add_into(shifts, sums[chunk, 1])

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 from numba import prange
 from numba.np.numpy_support import carray
 
 from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at, widest
 from lncore.kernels.cpu.bend import tanh
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
+from lncore.kernels.cpu.rows import add_into, clear
 
 
 @arithmetic
@@ -46,44 +48,52 @@ def _gather_affine(g: Any, t: Any, dw: Any, db: Any) -> None:
 
 @over_rows
 def forward(
-    x: int, w: int, b: int, y: int, scratch: int, past_cache: bool,
+    x: int, w: int, b: int, y: int, past_cache: bool,
     m: int, n: int, size: int, chunks: int, alpha: Any, one: Any,
 ) -> None:  # fmt: skip
+    weight, bias = carray(vector_at(w, one), n), carray(vector_at(b, one), n)
+    room = np.empty((chunks, n), weight.dtype)
     for chunk in prange(chunks):
-        weight, bias = carray(vector_at(w, one), n), carray(vector_at(b, one), n)
-        bent = carray(vector_at(scratch + chunk * n * size, one), n)
+        bent = room[chunk]
         for row in range(chunk * m // chunks, (chunk + 1) * m // chunks):
             at = row * n * size
             _tanh_row(carray(vector_at(x + at, one), n), alpha, bent)
             if past_cache:
                 _affine_row(bent, weight, bias, bent)
-                stream(y + at, scratch + chunk * n * size, n * size // LINE)
+                stream(y + at, bent.ctypes.data, n * size // LINE)
             else:
                 _affine_row(bent, weight, bias, carray(vector_at(y + at, one), n))
 
 
 @over_rows
 def backward(
-    g: int, x: int, w: int, dx: int, partials: int, scratch: int, m: int, n: int, size: int, chunks: int,
-    alpha: Any, one: Any,
+    g: int, x: int, w: int, dx: int, dalpha: int, dw: int, db: int,
+    m: int, n: int, size: int, chunks: int, alpha: Any, one: Any,
 ) -> None:  # fmt: skip
-    """Rows of dx; `partials` (chunks, 2n + 1) gathers the gradients of weight, bias and α of each chunk in order."""
+    """Rows of dx, and the sums over rows for α, weight and bias: each chunk's own first, then these in order."""
+    weight = carray(vector_at(w, one), n)
+    sums, room = np.zeros((chunks, 2 * n + 1), weight.dtype), np.empty((chunks, n), weight.dtype)
     for chunk in prange(chunks):
-        weight = carray(vector_at(w, one), n)
-        bent = carray(vector_at(scratch + chunk * n * size, one), n)
-        at_chunk = partials + chunk * (2 * n + 1) * size
-        dw, db = carray(vector_at(at_chunk, one), n), carray(vector_at(at_chunk + n * size, one), n)
-        dalpha = carray(vector_at(at_chunk + 2 * n * size, one), 1)
+        mine, bent = sums[chunk], room[chunk]
         for row in range(chunk * m // chunks, (chunk + 1) * m // chunks):
             at = row * n * size
             gradient, source = carray(vector_at(g + at, one), n), carray(vector_at(x + at, one), n)
             result = carray(vector_at(dx + at, one), n)
             _tanh_row(source, alpha, bent)
-            _gather_affine(gradient, bent, dw, db)
+            _gather_affine(gradient, bent, mine[:n], mine[n : 2 * n])
             # Without its factor α the gradient of x is what the gradient of α sums against x.
             _gradient_row(gradient, bent, weight, result, one, one)
-            dalpha[0] += _dot(result, source, one)
+            mine[2 * n] += _dot(result, source, one)
             _scale_row(result, alpha)
+    total = carray(vector_at(dalpha, one), 1)
+    gains, shifts = carray(vector_at(dw, one), n), carray(vector_at(db, one), n)
+    for each in (total, gains, shifts):
+        clear(each, one)
+    for chunk in range(chunks):
+        mine = sums[chunk]
+        add_into(gains, mine[:n])
+        add_into(shifts, mine[n : 2 * n])
+        total[0] += mine[2 * n]
 
 
 @arithmetic

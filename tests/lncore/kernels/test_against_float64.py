@@ -50,6 +50,16 @@ def test_rows_far_from_zero_lose_nothing_forward_or_backward(name: str, offset: 
     assert _error(case, inputs) <= 2e-6
 
 
+@pytest.mark.parametrize("places", [[0], [0, 125, 250, 375, 500, 625, 750, 875]], ids=["the first", "every eighth"])
+def test_outliers_where_a_row_is_sampled_cost_no_digits(places: list[int]) -> None:
+    """The kernel sums around the mean of eight of the row's numbers, which here lie far from the others."""
+    case = next(case for case in CASES if case.name == "layer_norm")
+    inputs = case.inputs(64, 1000)
+    with torch.no_grad():
+        inputs[0][:, places] += 1e4
+    assert _error(case, inputs) <= 2e-6
+
+
 def test_torchs_own_layer_norm_would_fail_that_by_far() -> None:
     x = torch.randn(64, 1000) + 1e4
     expected = plain.layer_norm(x.double(), None, None, 1e-5)

@@ -49,9 +49,18 @@ kernels.layer_norm(torch.randn(2, 3), None, None, 1e-5)
 """
 
 
-@pytest.mark.parametrize(
-    "program", [_IMPORT, _WITHOUT_NUMBA, _UNSAFE_LAYER], ids=["import", "without numba", "unsafe threads"]
-)
+_THREADS = """
+import torch
+torch.set_num_threads(1)
+from lncore import kernels
+kernels.layer_norm(torch.randn(512, 512), None, None, 1e-5)
+assert torch.get_num_threads() == 1, torch.get_num_threads()
+"""
+
+_PROGRAMS = {"import": _IMPORT, "without numba": _WITHOUT_NUMBA, "unsafe threads": _UNSAFE_LAYER, "threads": _THREADS}
+
+
+@pytest.mark.parametrize("program", _PROGRAMS.values(), ids=_PROGRAMS)
 def test_in_a_process_of_its_own(program: str) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lncore import plain
-from lncore.kernels.autograd import DynamicTanh, GroupNorm, RowNorm
+from lncore.kernels.autograd import DynamicTanh, GroupNorm, row_norm
 from lncore.kernels.gpu import backend, sequences
 from lncore.kernels.plan import Plan
 from lncore.recurrent.sequence import _plain_gru, _plain_lstm, gru_sequence, lstm_sequence
@@ -48,7 +48,7 @@ def _row_norm(centred: bool, residual: bool, offset: float = 0.0) -> Any:
     def function(x: Tensor, *rest: Tensor | None) -> Any:
         other, rest = (rest[0], rest[1:]) if residual else (None, rest)
         weight, bias = (*rest, None)[:2]
-        return RowNorm.apply(backend, x, other, weight, bias, 1e-5, offset, centred)
+        return row_norm(backend, x, other, weight, bias, 1e-5, offset, centred=centred)
 
     return function
 
