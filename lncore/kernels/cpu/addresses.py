@@ -36,6 +36,23 @@ def _stream(typing_context: Any, target: Any, source: Any, count: Any) -> Any:  
     return types.none(types.int64, types.int64, types.int64), generate
 
 
+def _fetch(typing_context: Any, address: Any, size: Any) -> Any:  # noqa: ARG001
+    """Ask for `size` bytes from an address on to be brought into the second-level cache meanwhile."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        address, size = arguments
+        count = builder.udiv(builder.add(size, ir.Constant(size.type, LINE - 1)), ir.Constant(size.type, LINE))
+        with cgutils.for_range(builder, count) as loop:
+            at = builder.add(address, builder.mul(loop.index, ir.Constant(size.type, LINE)))
+            builder.call(prefetch, [builder.inttoptr(at, pointer), *(ir.Constant(number, k) for k in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), generate
+
+
 def _plus(typing_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
     """The sum total + term where only this addition may be reordered, so that a sum is split over vector lanes.
 
@@ -64,5 +81,6 @@ def _widest(typing_context: Any) -> Any:  # noqa: ARG001
 
 vector_at: Any = intrinsic(_vector_at)
 stream: Any = intrinsic(_stream)
+fetch: Any = intrinsic(_fetch)
 plus: Any = intrinsic(_plus)
 widest: Any = intrinsic(_widest)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 from numba.np.numpy_support import carray
 
-from lncore.kernels.cpu.addresses import LINE, plus, stream, vector_at
+from lncore.kernels.cpu.addresses import LINE, fetch, plus, stream, vector_at
 from lncore.kernels.cpu.compiling import arithmetic, over_rows
 
 MEAN, DELTA, RSTD = 0, 1, 2
@@ -105,6 +105,9 @@ def forward(
             mean, delta, rstd = moments(source, count, one, eps, centred)
             saved = carray(vector_at(stats + row * 3 * size, one), 3)
             saved[MEAN], saved[DELTA], saved[RSTD] = mean, delta, rstd
+            fetch(x + at + n * size, n * size)
+            if residual != 0:
+                fetch(residual + at + n * size, n * size)
             target = y + at if scratch == 0 else scratch + chunk * n * size
             _write_row(source, weight, bias, carray(vector_at(target, one), n), mean, delta, rstd, centred)
             if scratch != 0:
