@@ -46,7 +46,7 @@ def read_document(path: str) -> Document:
     """
     text = _text_of(path)
     try:
-        document = _from_json(text) if path.endswith(".json") else yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+        document = _from_json(text) if path.endswith(".json") else yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - the loader is a SafeLoader that is stricter still
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _bad(path, " ".join(str(error).split())) from error
     if not isinstance(document, dict):

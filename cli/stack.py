@@ -36,7 +36,7 @@ class Stack:
     @property
     def url(self) -> str:
         # Listening on every interface is no address to go to.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104 - asked about, not bound to
         return f"http://[{host}]:{self.settings.port}" if ":" in host else f"http://{host}:{self.settings.port}"
 
     def remove_temporary_files(self) -> None:

@@ -18,13 +18,13 @@ class database_now(GenericFunction[datetime]):  # noqa: N801 - reads as a SQL fu
 
 
 @compiles(database_now, "sqlite")
-def _on_sqlite(element: database_now, compiler: Any, **kwargs: Any) -> str:  # noqa: ARG001
+def _on_sqlite(element: database_now, compiler: Any, **kwargs: Any) -> str:  # noqa: ARG001 - SQLAlchemy's signature
     # julianday works in every SQLite; unixepoch('subsec') only from 3.42. Both tick in milliseconds.
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
 
 @compiles(database_now, "postgresql")
-def _on_postgres(element: database_now, compiler: Any, **kwargs: Any) -> str:  # noqa: ARG001
+def _on_postgres(element: database_now, compiler: Any, **kwargs: Any) -> str:  # noqa: ARG001 - SQLAlchemy's signature
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
 

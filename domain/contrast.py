@@ -145,7 +145,7 @@ def contrast_test(side: Side, baseline: Side) -> Tested:
     """
     pair_on: Callable[[RunResult], Hashable] = lambda run: run.seed  # noqa: E731 - one of two keys
     if side.mixes() or baseline.mixes():
-        pair_on = lambda run: (run.seed, side.rest(run))  # noqa: E731
+        pair_on = lambda run: (run.seed, side.rest(run))  # noqa: E731 - one of two ways to pair, chosen here
     ours, theirs = side.by(pair_on), baseline.by(pair_on)
     pairs = [
         SeedValue(seed=value.seed, value=value.value - theirs[on].value, run_id=value.run_id)

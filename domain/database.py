@@ -166,7 +166,7 @@ def _set_up(engine: Engine, *, begin: str, pragmas: list[str]) -> None:
     """Take over transactions from the driver: a deferred BEGIN that later writes fails at once when somebody wrote."""
 
     @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: Any) -> None:  # noqa: ARG001
+    def on_connect(connection: Any, record: Any) -> None:  # noqa: ARG001 - SQLAlchemy's signature
         connection.isolation_level = None
         # busy_timeout first: setting the journal mode itself may have to wait.
         common = [f"busy_timeout={WRITERS_WAIT * 1000}", "foreign_keys=ON", "synchronous=FULL"]

@@ -27,13 +27,13 @@ class Post:
     """The runner's end of the two pipes. A thread reads the orders, so that they arrive during a step."""
 
     def __init__(self, orders: int, reports: int) -> None:
-        from domain.run import Orders  # noqa: PLC0415 - after the lifeline is tied
-        from worker.training.desk import Standing  # noqa: PLC0415
+        from domain.run import Orders
+        from worker.training.desk import Standing
 
         self._orders_pipe = orders
         self._reports_pipe = reports
         os.set_blocking(reports, False)
-        self._words = Orders
+        self.words = Orders
         self.standing = Standing(math.inf)
         self.assignments: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
@@ -65,7 +65,7 @@ class Post:
         order = received["order"]
         if order in {"begin", "quit"}:
             if order == "begin":
-                self.standing.orders = self._words.GO
+                self.standing.orders = self.words.GO
                 self.standing.fence_at = received["fence_at"]
             self.assignments.put(received)
         elif order == "fence":
@@ -73,7 +73,7 @@ class Post:
             if math.isfinite(self.standing.fence_at):
                 self.standing.fence_at = received["fence_at"]
         else:
-            self.standing.orders = self._words(order)
+            self.standing.orders = self.words(order)
 
 
 def main() -> int:
@@ -90,17 +90,17 @@ def main() -> int:
 def _preempt(post: Post, preempted: threading.Event) -> None:
     """TERM from outside: stop at the next step, save, and end."""
     preempted.set()
-    post.standing.orders = post._words.DRAIN  # noqa: SLF001
+    post.standing.orders = post.words.DRAIN
     post.assignments.put({"order": "quit"})
 
 
 def _serve(post: Post, preempted: threading.Event) -> int:
     # Torch only now: the lifeline is tied first, and the second this takes belongs to the warm-up.
-    from domain.settings import Settings  # noqa: PLC0415
-    from worker.protocol.assignment import Assignment  # noqa: PLC0415
-    from worker.training.attempt import carry_out  # noqa: PLC0415
-    from worker.training.desk import FencedError  # noqa: PLC0415
-    from worker.training.warmup import describe_device, warm_up  # noqa: PLC0415
+    from domain.settings import Settings
+    from worker.protocol.assignment import Assignment
+    from worker.training.attempt import carry_out
+    from worker.training.desk import FencedError
+    from worker.training.warmup import describe_device, warm_up
 
     settings = Settings()
     device = warm_up(settings.device, settings.threads)

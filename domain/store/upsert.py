@@ -47,7 +47,7 @@ def _arrays_sql(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> s
     types = {name: table.c[name].type.compile(DIALECT) for name in names}
     arrays = ", ".join(f"CAST(:{name} AS {types[name]}[])" for name in names)
     # Made of the column names of our own tables only.
-    return f"{_head(table, names)} SELECT * FROM unnest({arrays}) {_tail(names, key)}"  # noqa: S608
+    return f"{_head(table, names)} SELECT * FROM unnest({arrays}) {_tail(names, key)}"  # noqa: S608 - made of our own column names
 
 
 @functools.cache

@@ -49,9 +49,9 @@ def _transformed() -> bool:
     """Whether something looks at each operation: functorch, forward-mode differentiation, a dispatch mode, a tracer."""
     return (
         torch._C._are_functorch_transforms_active()  # noqa: SLF001 - torch offers no public question
-        or forward_ad._current_level >= 0  # noqa: SLF001
-        or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001
-        or torch._C._is_tracing()  # noqa: SLF001
+        or forward_ad._current_level >= 0  # noqa: SLF001 - nor for these
+        or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001 - nor for these
+        or torch._C._is_tracing()  # noqa: SLF001 - nor for these
     )
 
 

@@ -23,7 +23,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 def log(sentence: str) -> None:
     """Write a line into the run's log: during an attempt that is where standard output goes."""
-    print(sentence, flush=True)  # noqa: T201
+    print(sentence, flush=True)  # noqa: T201 - a runner's output is its log
 
 
 def _log_results(points: list[Row]) -> None:

@@ -44,7 +44,7 @@ def _compiled(function: Callable[..., Any], *, parallel: bool) -> Any:
     except RuntimeError:  # nowhere to write: each process compiles for itself
         return kernel
     # numba drops kept code when the function's own file has changed; a kernel is made of several of our files.
-    kernel._cache._cache_file._source_stamp = _stamp()  # noqa: SLF001
+    kernel._cache._cache_file._source_stamp = _stamp()  # noqa: SLF001 - numba has no public place for it
     return kernel
 
 
@@ -58,13 +58,13 @@ def _settle_sums() -> None:
 
     def optimize_and_settle(library: Any) -> None:
         optimize(library)
-        module = library._final_module  # noqa: SLF001
+        module = library._final_module  # noqa: SLF001 - numba has no public place for it
         assembly = str(module)
         if "reassoc " in assembly:
-            library._final_module = parse_assembly(assembly.replace("reassoc ", ""))  # noqa: SLF001
+            library._final_module = parse_assembly(assembly.replace("reassoc ", ""))  # noqa: SLF001 - numba has no public place for it
             library._final_module.name = module.name  # noqa: SLF001 - by which numba finds the machine code
 
-    CPUCodeLibrary._optimize_final_module = optimize_and_settle  # type: ignore[method-assign]  # noqa: SLF001
+    CPUCodeLibrary._optimize_final_module = optimize_and_settle  # type: ignore[method-assign]  # noqa: SLF001 - numba has no public place for it
 
 
 _settle_sums()

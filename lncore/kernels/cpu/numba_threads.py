@@ -78,7 +78,7 @@ def _setting() -> tuple[int, Callable[[], int], Callable[[int], None]]:
     """The most threads numba has, and its functions that say and set how many: the public ones take 2 µs of locks."""
     module = _load()
     inner = module.np.ufunc.parallel
-    return module.config.NUMBA_NUM_THREADS, inner._get_num_threads, inner._set_num_threads  # noqa: SLF001
+    return module.config.NUMBA_NUM_THREADS, inner._get_num_threads, inner._set_num_threads  # noqa: SLF001 - see above
 
 
 def _start(module: ModuleType) -> str | None:

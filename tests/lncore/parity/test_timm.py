@@ -85,9 +85,9 @@ def test_filter_response_norm() -> None:
 )
 def test_standardized_convolutions(theirs: str, options: dict[str, Any]) -> None:
     gamma = {"gamma": 1.7} if "gamma" in options else {}
-    other = layer("std_conv", theirs)(8, 6, 3, padding=0, bias=True, **gamma)
-    convolution = nn.Conv2d(8, 6, 3)
+    other = layer("std_conv", theirs)(8, 6, 3, padding=0, bias=True, **gamma).double()
+    convolution = nn.Conv2d(8, 6, 3).double()
     convolution.load_state_dict(other.state_dict(), strict=False)
     mine = menu.normalization("weight_standardization", **options).reparametrize(convolution)
-    x = inputs((2, 8, 6, 6))
-    torch.testing.assert_close(mine(x), other(x), rtol=1e-5, atol=2e-6)
+    x = inputs((2, 8, 6, 6)).double()
+    torch.testing.assert_close(mine(x), other(x), rtol=1e-6, atol=1e-9)
