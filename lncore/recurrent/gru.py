@@ -10,7 +10,7 @@ from lncore.kernels.plan import Plan
 from lncore.kernels.route import sequences_for
 from lncore.norms.layer_norm import LayerNorm
 from lncore.recurrent.cells import State, gru_cell, run
-from lncore.recurrent.paths import NormFactory, Recognized, at_step, make, recognize
+from lncore.recurrent.paths import MakesNorm, Recognized, at_step, make, recognize
 from lncore.recurrent.sequence import gru_sequence
 from lncore.recurrent.shares import input_share
 from lncore.recurrent.stack import Place, Stack
@@ -52,9 +52,9 @@ class GRU(Stack):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
-        norm: NormFactory = LayerNorm,
-        input_norm: NormFactory | Literal["norm"] = "norm",
-        recurrent_norm: NormFactory | Literal["norm"] = "norm",
+        norm: MakesNorm = LayerNorm,
+        input_norm: MakesNorm | Literal["norm"] = "norm",
+        recurrent_norm: MakesNorm | Literal["norm"] = "norm",
         joint: bool = False,
         gain_init: float | None = None,
         inner_bias: bool = False,
@@ -106,7 +106,7 @@ class GRU(Stack):
 class GateNorms(nn.Module):
     """The norms of one path's three gates: `gates` over r and z with `candidate` over n, or `joint` over all."""
 
-    def __init__(self, factory: NormFactory, hidden: int, joint: bool, gain_init: float | None) -> None:
+    def __init__(self, factory: MakesNorm, hidden: int, joint: bool, gain_init: float | None) -> None:
         super().__init__()
         self.hidden = hidden
         widths = {"joint": 3 * hidden} if joint else {"gates": 2 * hidden, "candidate": hidden}

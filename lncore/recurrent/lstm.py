@@ -10,7 +10,7 @@ from lncore.kernels.plan import Plan
 from lncore.kernels.route import sequences_for
 from lncore.norms.layer_norm import LayerNorm
 from lncore.recurrent.cells import State, lstm_cell, run
-from lncore.recurrent.paths import NormFactory, Recognized, at_step, make, recognize
+from lncore.recurrent.paths import MakesNorm, Recognized, at_step, make, recognize
 from lncore.recurrent.sequence import lstm_sequence
 from lncore.recurrent.shares import input_share
 from lncore.recurrent.stack import Place, Stack
@@ -54,10 +54,10 @@ class LSTM(Stack):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
-        norm: NormFactory = LayerNorm,
-        input_norm: NormFactory | Literal["norm"] = "norm",
-        recurrent_norm: NormFactory | Literal["norm"] = "norm",
-        cell_norm: NormFactory | Literal["norm"] = "norm",
+        norm: MakesNorm = LayerNorm,
+        input_norm: MakesNorm | Literal["norm"] = "norm",
+        recurrent_norm: MakesNorm | Literal["norm"] = "norm",
+        cell_norm: MakesNorm | Literal["norm"] = "norm",
         normalize_cell_state: Literal["output", "carry"] = "output",
         forget_bias: float = 0.0,
         gain_init: float | None = None,

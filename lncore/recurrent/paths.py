@@ -11,7 +11,7 @@ from lncore.norms.none import NoNorm
 from lncore.norms.rms_norm import RMSNorm
 
 # Makes the norm of a path for its width (a class, a partial of one, a factory of lncore.menu); None leaves it as it is.
-NormFactory = Callable[[int], nn.Module] | None
+MakesNorm = Callable[[int], nn.Module] | None
 
 
 class StepNorm(nn.Module):
@@ -22,7 +22,7 @@ class StepNorm(nn.Module):
         raise NotImplementedError
 
 
-def make(factory: NormFactory, width: int, gain_init: float | None) -> nn.Module:
+def make(factory: MakesNorm, width: int, gain_init: float | None) -> nn.Module:
     """The norm of a path of `width`, its gain started at `gain_init` where that is given and it has one."""
     norm = NoNorm(width) if factory is None else factory(width)
     weight = getattr(norm, "weight", None)
