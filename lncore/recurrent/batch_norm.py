@@ -19,7 +19,7 @@ class RecurrentBatchNorm(StepNorm):
 
     Running statistics move by `momentum`, 0.01 in the authors' code, and are plain averages until they have seen
     1/momentum batches. Steps with fewer than two valid rows in training are normalized by the running statistics; a
-    whole batch of one raises ValueError.
+    whole batch of one raises ValueError, as another width does; integers raise TypeError.
     """
 
     running_mean: Tensor
@@ -37,6 +37,8 @@ class RecurrentBatchNorm(StepNorm):
         momentum: float = 0.01,
     ) -> None:
         super().__init__()
+        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise ValueError(f"RecurrentBatchNorm: the width is {width!r}, but must be a whole number of at least 1.")
         if max_steps < 1:
             raise ValueError(f"RecurrentBatchNorm keeps statistics for {max_steps} steps, but needs at least one.")
         if eps < 0 or not 0 < momentum <= 1:
@@ -49,6 +51,7 @@ class RecurrentBatchNorm(StepNorm):
         self.register_buffer("batches_seen", torch.zeros(max_steps, dtype=torch.long))
 
     def forward(self, x: Tensor, step: int, valid: Tensor | None) -> Tensor:
+        self._check(x)
         step = min(step, self.max_steps - 1)
         rows = x if valid is None else x[valid.bool()]
         if self.training and len(x) == 1:
@@ -61,6 +64,17 @@ class RecurrentBatchNorm(StepNorm):
             mean, variance = self.running_mean[step], self.running_var[step]
         y = (widen(x) - mean) * torch.rsqrt(variance + self.eps) * self.weight
         return (y if self.bias is None else y + self.bias).to(x.dtype)
+
+    def _check(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise TypeError(
+                f"RecurrentBatchNorm got {x.dtype}, but normalizes floating point numbers only: use x.float()."
+            )
+        width = len(self.weight)
+        if x.dim() != 2 or x.shape[1] != width:
+            raise ValueError(
+                f"RecurrentBatchNorm of width {width} got {tuple(x.shape)}, but takes one step, (batch, {width})."
+            )
 
     @torch.no_grad()
     def _keep(self, step: int, mean: Tensor, variance: Tensor) -> None:

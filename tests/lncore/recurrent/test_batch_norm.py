@@ -63,3 +63,16 @@ def test_a_layer_trains_with_it_and_evaluates_one_sequence(layer: torch.nn.Modul
 def test_a_batch_of_one_cannot_be_trained_on() -> None:
     with pytest.raises(ValueError, match="at least two sequences"):
         RecurrentBatchNorm(4, max_steps=1)(torch.randn(1, 4), 0, None)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 1), (4,), (2, 6, 4)])
+def test_another_width_is_told_with_the_right_one(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"of width 4 got .* but takes one step, \(batch, 4\)"):
+        RecurrentBatchNorm(4, max_steps=1)(torch.randn(shape), 0, None)
+
+
+def test_integers_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"torch.int64, .* use x.float\(\)"):
+        RecurrentBatchNorm(4, max_steps=1)(torch.ones(6, 4, dtype=torch.long), 0, None)
+    with pytest.raises(ValueError, match=r"the width is 4\.0"):
+        RecurrentBatchNorm(4.0, max_steps=1)  # type: ignore[arg-type]
