@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence
 
 from lncore.layer import NormLayer
 from lncore.moments import moments, widen
@@ -48,12 +50,15 @@ class LayerStatistics:
 class LayerWatch:
     """A watch over layers of a model, by name; by default every norm and every layer that holds parameters itself.
 
+    A layer whose weight is computed from others (weight_norm, weight_standardization) is one layer with those. Of a
+    layer that takes or returns several tensors the first is watched, of a packed sequence its steps.
+
     Raises KeyError for a name the model doesn't have.
     """
 
     def __init__(self, model: nn.Module, names: Iterable[str] | None = None) -> None:
         modules = dict(model.named_modules())
-        chosen = list(names) if names is not None else [name for name, module in modules.items() if _worth(module)]
+        chosen = _worth_watching(model) if names is None else list(names)
         unknown = [name for name in chosen if name not in modules]
         if unknown:
             raise KeyError(f"The model has no layer {unknown[0]!r}; its layers are {', '.join(filter(None, modules))}.")
@@ -91,13 +96,13 @@ class LayerWatch:
     def _on_forward(seen: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             del module
-            arrived = next((value for value in inputs if isinstance(value, Tensor)), None)
-            left = output if isinstance(output, Tensor) else output[0]
+            arrived, left = _first_tensor(inputs), _first_tensor(output)
             if arrived is not None and arrived.is_floating_point():
                 seen.update(_of_values("input", arrived.detach(), ("mean", "deviation")))
-            seen.update(_of_values("output", left.detach(), _FORWARD))
-            if left.requires_grad:
-                left.register_hook(_on_gradient(seen))
+            if left is not None and left.is_floating_point():
+                seen.update(_of_values("output", left.detach(), _FORWARD))
+                if left.requires_grad:
+                    left.register_hook(_on_gradient(seen))
 
         return hook
 
@@ -109,9 +114,33 @@ def _on_gradient(seen: dict[str, Tensor]) -> Callable[[Tensor], None]:
     return hook
 
 
-def _worth(module: nn.Module) -> bool:
-    own_parameters = next(module.parameters(recurse=False), None) is not None
-    return isinstance(module, NormLayer) or (own_parameters and not any(True for _ in module.children()))
+def _first_tensor(values: Any) -> Tensor | None:
+    """The first tensor among what a layer takes or returns; None where there is none."""
+    if isinstance(values, Tensor):
+        return values
+    if isinstance(values, PackedSequence):
+        return values.data
+    if isinstance(values, (tuple, list)):
+        return next((found for value in values if (found := _first_tensor(value)) is not None), None)
+    return None
+
+
+def _worth_watching(model: nn.Module) -> list[str]:
+    computed = filter(parametrize.is_parametrized, model.modules())
+    inside = {part for module in computed for part in module.get_submodule("parametrizations").modules()}
+    return [
+        name
+        for name, module in model.named_modules()
+        if module not in inside and (isinstance(module, NormLayer) or _parameters(module))
+    ]
+
+
+def _parameters(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters a layer holds itself, with those its weight is computed from."""
+    own = list(module.parameters(recurse=False))
+    if parametrize.is_parametrized(module):
+        own += module.get_submodule("parametrizations").parameters()
+    return own
 
 
 def _of_values(side: str, values: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
@@ -128,7 +157,7 @@ def _of_values(side: str, values: Tensor, wanted: tuple[str, ...]) -> dict[str, 
 
 
 def _of_parameters(module: nn.Module) -> dict[str, Tensor]:
-    parameters = list(module.parameters(recurse=False))
+    parameters = _parameters(module)
     if not parameters:
         return {}
     found = {"parameter_norm": _root_of_sum([parameter.detach() for parameter in parameters])}

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_sequence
 
 from lncore import menu
 from lncore.diagnostics import LayerWatch
+from lncore.recurrent import LSTM
 from tests.lncore.variants import inputs
 
 
@@ -101,3 +103,45 @@ def test_dead_units_are_counted() -> None:
 def test_a_layer_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
     with pytest.raises(KeyError, match="no layer 'head'"):
         LayerWatch(network(), ["head"])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", ["weight_norm", "weight_standardization"])
+def test_a_layer_with_a_computed_weight_is_one_layer_with_what_it_is_computed_from(name: str, bias: bool) -> None:
+    model = nn.Sequential(menu.normalization(name).reparametrize(nn.Linear(6, 8, bias=bias)), nn.ReLU())
+    with LayerWatch(model) as watch:
+        model(inputs((16, 6))).sum().backward()
+    seen = watch.read()
+    assert set(seen) == {"0"}
+    length = torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).norm()
+    assert seen["0"].parameter_norm == pytest.approx(float(length), rel=1e-5)
+    assert seen["0"].parameter_gradient > 0
+
+
+def test_a_layer_with_parameters_and_layers_inside_is_watched_beside_them() -> None:
+    model = nn.Sequential(LSTM(6, 8))
+    with LayerWatch(model) as watch:
+        y, _ = model(inputs((5, 3, 6)))
+    seen = watch.read()
+    assert {"0", "0.input_norm_l0", "0.recurrent_norm_l0", "0.cell_norm_l0"} == set(seen)
+    assert seen["0"].output_mean == pytest.approx(float(y.detach().mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", [LSTM, nn.LSTM])
+def test_of_a_packed_sequence_the_steps_are_watched(kind: type) -> None:
+    layer = kind(6, 8)
+    packed = pack_sequence([inputs((n, 6)) for n in (5, 3)])
+    with LayerWatch(layer, [""]) as watch:
+        y, _ = layer(packed)
+        y.data.sum().backward()
+    seen = watch.read()[""]
+    assert seen.input_mean == pytest.approx(float(packed.data.mean()), rel=1e-4)
+    assert seen.output_mean == pytest.approx(float(y.data.detach().mean()), rel=1e-4)
+    assert seen.output_gradient == pytest.approx(1)
+
+
+def test_a_layer_that_returns_no_floating_point_tensor_has_no_numbers() -> None:
+    model = nn.Sequential(nn.Flatten(0), nn.Threshold(0, 0))
+    with LayerWatch(model, ["1"]) as watch:
+        model(torch.arange(4))
+    assert math.isnan(watch.read()["1"].output_mean)
