@@ -33,10 +33,12 @@ class GRU(Stack):
         norm: factory (width → module) of the norms of both paths; None for an ordinary GRU
         input_norm, recurrent_norm: the norm of one path instead ("norm" takes the common one)
         joint: one norm over all three gates of a path instead of one over r, z and one over n
-        gain_init: where the gains of the norms start; None leaves it to them (the paper: 1)
+        gain_init: where the gains of the norms start (the paper: 1, outputs of unit size); None leaves it to them
         inner_bias: add the input bias inside the input norms too, as the authors' code does
         fused: take the fused steps where there are some; False always goes cell by cell
-    Raises: ValueError for sizes below 1, for inputs of another width, for states and masks that don't fit
+        device, dtype: where and in which type parameters and buffers are held
+    Raises: ValueError for sizes below 1, for inputs of another width, for states and masks that don't fit, for a norm
+        that acts on weights; TypeError for inputs, states and norms of the wrong type
     """
 
     gates = 3
@@ -59,6 +61,8 @@ class GRU(Stack):
         gain_init: float | None = None,
         inner_bias: bool = False,
         fused: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         self.joint, self.inner_bias, self.fused = joint, inner_bias, fused
@@ -68,6 +72,7 @@ class GRU(Stack):
             for name, factory in paths.items():
                 chosen = norm if factory == "norm" else factory
                 self.add_module(name + place.suffix, GateNorms(chosen, hidden_size, joint, gain_init))
+        self.to(device, dtype)
 
     def run_place(self, place: Place, x: Tensor, state: State, mask: Tensor | None) -> tuple[Tensor, State]:
         known = self.at("recurrent_norm", place).recognized() if self.fused else None

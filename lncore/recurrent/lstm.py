@@ -35,10 +35,12 @@ class LSTM(Stack):
         input_norm, recurrent_norm, cell_norm: the norm of one path instead ("norm" takes the common one)
         normalize_cell_state: whether the normalized cell only shapes the output, as in the paper, or is carried on
         forget_bias: what the forget gate's bias starts at; 0 in the authors' code, 1 in most others
-        gain_init: where the gains of the norms start; None leaves it to them (the paper: 1)
+        gain_init: where the gains of the norms start (the paper: 1, outputs of unit size); None leaves it to them
         inner_bias: add the input bias inside the input norm too
         fused: take the fused steps where there are some; False always goes cell by cell
-    Raises: ValueError for sizes below 1, for inputs of another width, for states and masks that don't fit
+        device, dtype: where and in which type parameters and buffers are held
+    Raises: ValueError for sizes below 1, for inputs of another width, for states and masks that don't fit, for a norm
+        that acts on weights; TypeError for inputs, states and norms of the wrong type
     """
 
     gates = 4
@@ -63,6 +65,8 @@ class LSTM(Stack):
         gain_init: float | None = None,
         inner_bias: bool = False,
         fused: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         if normalize_cell_state not in {"output", "carry"}:
@@ -80,6 +84,7 @@ class LSTM(Stack):
                 width = hidden_size if name == "cell_norm" else 4 * hidden_size
                 module = make(norm if factory == "norm" else factory, width, gain_init)
                 self.add_module(name + place.suffix, module)
+        self.to(device, dtype)
 
     def run_place(self, place: Place, x: Tensor, state: State, mask: Tensor | None) -> tuple[Tensor, State]:
         known = self._recognized(place)

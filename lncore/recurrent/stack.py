@@ -174,6 +174,9 @@ class Stack(nn.Module, ABC):
             outputs = y.transpose(0, 1)
         return outputs, last if self.states > 1 else last[0]
 
+    def flatten_parameters(self) -> None:
+        """Do nothing: torch.nn.LSTM lays its weights out for cuDNN here, and code written for it calls this."""
+
     def extra_repr(self) -> str:
         return (
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bidirectional={self.bidirectional}"

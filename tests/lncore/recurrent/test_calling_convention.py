@@ -142,3 +142,19 @@ def _of_sequence(last: Any, b: int) -> Any:
 def test_a_wrong_argument_is_told_with_what_would_be_right(call: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@pytest.mark.parametrize(("ours", "torchs"), PAIRS)
+def test_device_and_type_are_chosen_as_in_torch(ours: type, torchs: type) -> None:
+    for layer in (ours(5, 7, device="meta", dtype=torch.float64), torchs(5, 7, device="meta", dtype=torch.float64)):
+        assert {(parameter.device.type, parameter.dtype) for parameter in layer.parameters()} == {
+            ("meta", torch.float64)
+        }
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_flattening_the_parameters_changes_nothing(kind: type) -> None:
+    layer, x = kind(5, 7), torch.randn(4, 3, 5)
+    before = layer(x)[0]
+    layer.flatten_parameters()
+    assert torch.equal(layer(x)[0], before)
