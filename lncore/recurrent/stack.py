@@ -1,6 +1,7 @@
 """What the normalized LSTM and GRU share: torch.nn's calling convention, layers, directions, lengths, dropout."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from lncore.recurrent.cells import State
-from lncore.recurrent.lengths import Padded, mask_of_lengths, pack_like, unpack
+from lncore.recurrent.lengths import Padded, check_mask, mask_of_lengths, pack_like, unpack
 
 
 class Place(NamedTuple):
@@ -89,21 +90,21 @@ class Stack(nn.Module, ABC):
         input: Tensor | PackedSequence,  # noqa: A002 - torch's name for it
         hx: Any = None,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
         mask: Tensor | None = None,
     ) -> tuple[Any, Any]:
         """The outputs of the last layer and the last states, exactly as torch.nn.LSTM and torch.nn.GRU return them.
 
         input is (time, batch, features), (batch, time, features) with `batch_first`, (time, features) for one
         sequence, or a PackedSequence. hx is the initial state (layers·directions, batch, hidden), a pair for
-        an LSTM, zero without one. Sequences of different lengths may be given padded with
-        `lengths` (batch), or with a boolean `mask` shaped as the input without its features; where a sequence has ended
+        an LSTM, zero without one. Sequences of different lengths may be given padded, with either
+        `lengths` (batch), or a boolean `mask` shaped as the input without its features; where a sequence has ended
         its state stays and its output is zero.
-        A sequence without steps returns its initial state. Raises ValueError for shapes that don't fit together.
+        A sequence without steps returns its initial state. Raises ValueError for shapes that don't fit together and for
+        arguments that exclude each other, TypeError for what has the wrong type.
         """
         padded, unbatched = self._padded(input, lengths, mask)
-        batch = padded.x.shape[1]
-        states = self._initial(hx, padded.x, batch, unbatched)
+        states = self._initial(hx, padded.x, unbatched)
         x, finals = padded.x, []
         for layer in range(self.num_layers):
             outputs = []
@@ -120,48 +121,76 @@ class Stack(nn.Module, ABC):
         last = tuple(torch.stack([final[part] for final in finals]) for part in range(self.states))
         return self._returned(x, last, padded, unbatched)
 
-    def _padded(self, x: Tensor | PackedSequence, lengths: Tensor | None, mask: Tensor | None) -> tuple[Padded, bool]:
+    def _padded(
+        self, x: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None, mask: Tensor | None
+    ) -> tuple[Padded, bool]:
+        self._check_input(x)
         if isinstance(x, PackedSequence):
-            padded = unpack(x)
-            self._check_width(padded.x)
-            return padded, False
-        if x.dim() not in {2, 3}:
-            raise ValueError(
-                f"{type(self).__name__} got {x.dim()} axes, but takes (time, batch, features), one sequence "
-                "(time, features), or a PackedSequence."
-            )
-        self._check_width(x)
+            if lengths is not None or mask is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: a PackedSequence has its lengths: leave out lengths and mask."
+                )
+            return unpack(x), False
+        if lengths is not None and mask is not None:
+            raise ValueError(f"{type(self).__name__} takes lengths or a mask, not both: leave out one.")
+        if mask is not None:
+            check_mask(mask, tuple(x.shape[:-1]))
+            mask = mask.to(x.device)
         unbatched = x.dim() == 2
-        x = x.unsqueeze(1) if unbatched else x.transpose(0, 1) if self.batch_first else x
-        if mask is not None and self.batch_first and not unbatched:
-            mask = mask.transpose(0, 1)
-        if mask is not None and mask.shape != x.shape[: mask.dim()]:
-            raise ValueError(
-                f"{type(self).__name__} got a mask of {tuple(mask.shape)} (time, batch) for {tuple(x.shape[:2])}."
-            )
+        steps_first = self._steps_first(x)
         if lengths is not None:
-            mask = mask_of_lengths(lengths.to(x.device), x.shape[0])
-        return Padded(x, mask if mask is None or mask.dim() == 2 else mask[:, None]), unbatched
+            mask = mask_of_lengths(lengths, len(steps_first), steps_first.shape[1], x.device)
+        elif mask is not None:
+            mask = self._steps_first(mask[..., None]).squeeze(-1)
+        return Padded(steps_first, mask), unbatched
 
-    def _check_width(self, x: Tensor) -> None:
-        if x.shape[-1] != self.input_size:
+    def _steps_first(self, x: Tensor) -> Tensor:
+        """(time, batch, …) of what came as the caller lays it out."""
+        return x.unsqueeze(1) if x.dim() == 2 else x.transpose(0, 1) if self.batch_first else x
+
+    def _check_input(self, x: Tensor | PackedSequence) -> None:
+        name, values = type(self).__name__, x.data if isinstance(x, PackedSequence) else x
+        if not isinstance(values, Tensor):
+            raise TypeError(f"{name} got {type(x).__name__}, but takes a tensor or a PackedSequence.")
+        if not isinstance(x, PackedSequence) and x.dim() not in {2, 3}:
             raise ValueError(
-                f"{type(self).__name__} of input size {self.input_size} got {x.shape[-1]} features on the last axis of "
-                f"{tuple(x.shape)}."
+                f"{name} got {x.dim()} axes, but takes (time, batch, features), one sequence (time, features), or a "
+                "PackedSequence."
+            )
+        if not values.is_floating_point():
+            raise TypeError(f"{name} got {values.dtype}, but takes floating point numbers: use x.float().")
+        if values.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{name} of input size {self.input_size} got {values.shape[-1]} features on the last axis of "
+                f"{tuple(values.shape)}."
+            )
+        held = self.at("weight_ih", Place(0, reverse=False)).dtype
+        if values.dtype != held and not torch.is_autocast_enabled(values.device.type):
+            raise TypeError(
+                f"{name} of {held} got {values.dtype}: use x.to({held}), or make the layer with dtype={values.dtype}."
             )
 
-    def _initial(self, hx: Any, x: Tensor, batch: int, unbatched: bool) -> State:
-        shape = (self.num_layers * self.directions, batch, self.hidden_size)
+    def _initial(self, hx: Any, x: Tensor, unbatched: bool) -> State:
+        places, batch = self.num_layers * self.directions, x.shape[1]
         if hx is None:
-            return tuple(x.new_zeros(shape) for _ in range(self.states))
-        states = tuple(hx) if self.states > 1 else (hx,)
-        states = tuple(state.unsqueeze(1) if unbatched else state for state in states)
+            return tuple(x.new_zeros(places, batch, self.hidden_size) for _ in range(self.states))
+        states = self._as_states(hx)
+        shape = (places, self.hidden_size) if unbatched else (places, batch, self.hidden_size)
         for state in states:
             if state.shape != shape:
+                axes = "(layers · directions, hidden)" if unbatched else "(layers · directions, batch, hidden)"
                 raise ValueError(
-                    f"{type(self).__name__}: the initial state is {tuple(state.shape)}, but must be {shape} "
-                    "(layers · directions, batch, hidden)."
+                    f"{type(self).__name__}: the initial state is {tuple(state.shape)}, but must be {shape} {axes}."
                 )
+        return tuple(state.unsqueeze(1) if unbatched else state for state in states)
+
+    def _as_states(self, hx: Any) -> State:
+        """The initial state as `states` tensors; raises TypeError unless it is those."""
+        states = (hx,) if self.states == 1 else tuple(hx) if isinstance(hx, (tuple, list)) else ()
+        fitting = all(isinstance(state, Tensor) and state.is_floating_point() for state in states)
+        if len(states) != self.states or not fitting:
+            right = "one floating point tensor" if self.states == 1 else "a pair (h, c) of floating point tensors"
+            raise TypeError(f"{type(self).__name__}: the initial state must be {right}, but is {_described(hx)}.")
         return states
 
     def _returned(self, y: Tensor, last: State, padded: Padded, unbatched: bool) -> tuple[Any, Any]:
@@ -187,3 +216,12 @@ def _check_sizes(owner: str, **sizes: int) -> None:
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ValueError(f"{owner}: {name} is {size!r}, but must be a whole number of at least 1.")
+
+
+def _described(given: Any) -> str:
+    """What a caller gave in place of a state, in words."""
+    if isinstance(given, Tensor):
+        return f"a tensor of {given.dtype}"
+    if isinstance(given, (tuple, list)):
+        return f"a {type(given).__name__} of {len(given)}"
+    return f"{type(given).__name__}"

@@ -144,6 +144,90 @@ def test_a_wrong_argument_is_told_with_what_would_be_right(call: Any, says: str)
         call()
 
 
+def _given(kind: type, hx: Any = None, shape: tuple[int, ...] = (4, 3, 5), **options: Any) -> Any:
+    return lambda: kind(5, 7)(torch.randn(shape), hx, **options)
+
+
+def _packed() -> Any:
+    return pack_sequence([torch.randn(n, 5) for n in (4, 2)])
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+@pytest.mark.parametrize(
+    "lengths", [[4], torch.tensor([4]), [4, 4], torch.tensor([[4, 4, 4]]), torch.tensor(4)], ids=str
+)
+def test_lengths_are_one_for_each_sequence(kind: type, lengths: Any) -> None:
+    with pytest.raises(ValueError, match=r"lengths is .* but must be \(3,\), one for each sequence"):
+        _given(kind, lengths=lengths)()
+
+
+@pytest.mark.parametrize("lengths", [[4.0, 2.0, 1.0], torch.ones(3), [True, True, False], "432", 3], ids=str)
+def test_lengths_are_whole_numbers(lengths: Any) -> None:
+    with pytest.raises(TypeError, match="must be a tensor or list of whole numbers"):
+        _given(LSTM, lengths=lengths)()
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_lengths_in_a_list_are_those_in_a_tensor(kind: type) -> None:
+    layer, x = kind(5, 7, batch_first=True), torch.randn(3, 4, 5)
+    y, _ = layer(x, lengths=[4, 0, 2])
+    assert torch.equal(y, layer(x, lengths=torch.tensor([4, 0, 2], dtype=torch.int32))[0])
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"lengths": [4, 2, 1], "mask": torch.ones(4, 3, dtype=torch.bool)}, "lengths or a mask, not both"),
+        ({"lengths": [4, 2, -1]}, "between 0 and the 4 steps"),
+        ({"mask": torch.ones(4, dtype=torch.bool)}, r"make it \(4, 3\)"),
+        ({"mask": torch.ones(3, 4, dtype=torch.bool)}, r"make it \(4, 3\)"),
+    ],
+)
+def test_masks_and_lengths_fit_the_input(kind: type, options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        _given(kind, **options)()
+
+
+@pytest.mark.parametrize("options", [{"lengths": [4, 2]}, {"mask": torch.ones(4, 2, dtype=torch.bool)}], ids=str)
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_a_packed_sequence_takes_neither_lengths_nor_a_mask(kind: type, options: Any) -> None:
+    with pytest.raises(ValueError, match="leave out lengths and mask"):
+        kind(5, 7)(_packed(), **options)
+
+
+_H = torch.zeros(1, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (_given(LSTM, (_H,)), r"a pair \(h, c\) of floating point tensors, but is a tuple of 1"),
+        (_given(LSTM, _H), r"a pair \(h, c\) of floating point tensors, but is a tensor"),
+        (_given(LSTM, (_H, None)), "a pair"),
+        (_given(LSTM, (_H, _H.long())), "a pair"),
+        (_given(GRU, (_H, _H)), "one floating point tensor, but is a tuple of 2"),
+        (_given(GRU, _H.long()), "one floating point tensor, but is a tensor of torch.int64"),
+        (lambda: GRU(5, 7)(torch.ones(4, 3, 5, dtype=torch.long)), r"torch.int64, .* use x.float\(\)"),
+        (
+            lambda: GRU(5, 7)(torch.ones(4, 3, 5).double()),
+            r"of torch.float32 got torch.float64: .* dtype=torch.float64",
+        ),
+        (lambda: LSTM(5, 7)([[1.0]]), "takes a tensor or a PackedSequence"),
+        (_given(GRU, mask=torch.ones(4, 3)), r"boolean tensor, .* use mask.bool\(\)"),
+        (_given(GRU, mask=[[True] * 3] * 4), "boolean tensor"),
+    ],
+)
+def test_a_wrong_type_is_told_with_the_right_one(call: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        call()
+
+
+def test_the_state_of_one_sequence_is_told_without_a_batch() -> None:
+    with pytest.raises(ValueError, match=r"\(1, 1, 7\), but must be \(1, 7\) \(layers · directions, hidden\)"):
+        _given(GRU, torch.zeros(1, 1, 7), (4, 5))()
+
+
 @pytest.mark.parametrize(("ours", "torchs"), PAIRS)
 def test_device_and_type_are_chosen_as_in_torch(ours: type, torchs: type) -> None:
     for layer in (ours(5, 7, device="meta", dtype=torch.float64), torchs(5, 7, device="meta", dtype=torch.float64)):
