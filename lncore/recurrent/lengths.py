@@ -56,6 +56,14 @@ def check_mask(mask: Tensor, shape: tuple[int, ...]) -> None:
         )
 
 
+def without_padding(x: Tensor, mask: Tensor | None) -> Padded:
+    """X (time, batch, features) with zeros where the mask (time, batch) is False.
+
+    Otherwise NaN there, times a gradient of 0, would be NaN in every weight's gradient.
+    """
+    return Padded(x if mask is None else x.masked_fill(~mask[..., None], 0), mask)
+
+
 def unpack(packed: PackedSequence) -> Padded:
     """A packed sequence as a padded batch, in the order its maker had it in."""
     x, lengths = pad_packed_sequence(packed)

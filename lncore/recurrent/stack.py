@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from lncore.recurrent.cells import State
-from lncore.recurrent.lengths import Padded, check_mask, mask_of_lengths, pack_like, unpack
+from lncore.recurrent.lengths import Padded, check_mask, mask_of_lengths, pack_like, unpack, without_padding
 
 
 class Place(NamedTuple):
@@ -99,7 +99,7 @@ class Stack(nn.Module, ABC):
         sequence, or a PackedSequence. hx is the initial state (layers·directions, batch, hidden), a pair for
         an LSTM, zero without one. Sequences of different lengths may be given padded, with either
         `lengths` (batch), or a boolean `mask` shaped as the input without its features; where a sequence has ended
-        its state stays and its output is zero.
+        its state stays and its output is zero, whatever the padding holds.
         A sequence without steps returns its initial state. Raises ValueError for shapes that don't fit together and for
         arguments that exclude each other, TypeError for what has the wrong type.
         """
@@ -142,7 +142,7 @@ class Stack(nn.Module, ABC):
             mask = mask_of_lengths(lengths, len(steps_first), steps_first.shape[1], x.device)
         elif mask is not None:
             mask = self._steps_first(mask[..., None]).squeeze(-1)
-        return Padded(steps_first, mask), unbatched
+        return without_padding(steps_first, mask), unbatched
 
     def _steps_first(self, x: Tensor) -> Tensor:
         """(time, batch, …) of what came as the caller lays it out."""

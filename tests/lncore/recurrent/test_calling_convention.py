@@ -242,3 +242,19 @@ def test_flattening_the_parameters_changes_nothing(kind: type) -> None:
     before = layer(x)[0]
     layer.flatten_parameters()
     assert torch.equal(layer(x)[0], before)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_what_the_padding_holds_reaches_neither_outputs_nor_gradients(kind: type, fused: bool, value: float) -> None:
+    layer: Any = kind(5, 7, 2, bidirectional=True, fused=fused)
+    x, lengths = torch.randn(6, 3, 5), torch.tensor([6, 2, 0])
+    mask = torch.arange(6)[:, None] < lengths
+    spoiled = x.masked_fill(~mask[..., None], value)
+    states = [torch.randn(4, 3, 7) for _ in range(layer.states)]
+    expected = outputs_and_gradients(layer, x, states, lengths=lengths)
+    expected = [tensor.clone() for tensor in expected]
+    for given in ({"lengths": lengths}, {"mask": mask}):
+        got = outputs_and_gradients(layer, spoiled, states, **given)
+        assert all(torch.equal(left, right) for left, right in zip(got, expected, strict=True))
