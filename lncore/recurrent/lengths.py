@@ -20,12 +20,13 @@ def mask_of_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int, dev
     """True (time, batch) at the first `lengths[b]` steps of each sequence b.
 
     Raises TypeError for lengths that are no whole numbers, ValueError unless there is one for each sequence, from 0 to
-    `steps`.
+    `steps`. A compiled call doesn't look at their values, which would break its graph.
     """
     lengths = _as_tensor(lengths)
     if lengths.shape != (batch,):
         raise ValueError(f"lengths is {tuple(lengths.shape)}, but must be ({batch},), one for each sequence.")
-    if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+    compiling = torch.compiler.is_compiling()
+    if not compiling and batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
         raise ValueError(f"Lengths must lie between 0 and the {steps} steps given, but are {lengths.tolist()}.")
     return torch.arange(steps, device=device)[:, None] < lengths.to(device)[None, :]
 

@@ -69,6 +69,22 @@ def test_torch_compile_traces_the_cells_without_a_break(kind: type) -> None:
     torch.testing.assert_close(compiled(x), layer(x)[0])
 
 
+@pytest.mark.parametrize("option", ["lengths", "mask"])
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_torch_compile_traces_sequences_of_different_lengths_without_a_break(kind: type, option: str) -> None:
+    torch._dynamo.reset()
+    layer = kind(3, 4)
+    x, lengths = torch.randn(3, 2, 3), torch.tensor([3, 1])
+    given = {"lengths": lengths, "mask": torch.arange(3)[:, None] < lengths}[option]
+
+    def outputs(x: torch.Tensor, given: torch.Tensor) -> Any:
+        return layer(x, **{option: given})[0]
+
+    compiled = torch.compile(outputs, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, given), outputs(x, given))
+    compiled(x, given).sum().backward()
+
+
 @pytest.mark.parametrize("kind", [LSTM, GRU])
 def test_a_copy_and_a_restored_layer_compute_the_same(kind: type, tmp_path: Path) -> None:
     layer: Any = kind(3, 4, 2)
