@@ -1,6 +1,8 @@
 """HTTP to the service: where the server and the key are found, requests, pages, and answers that are errors."""
 
 import json
+import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,12 @@ EXIT_OF_STATUS = {
 }
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(40.0, connect=5.0)  # the server pings each 15 s
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
+"""Waits between the tries of what may be repeated; a service that only restarts is back by then."""
+
+
+class ServiceAwayError(CommandError):
+    """Nothing answers, or what answers says 503: the same request may do later."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,16 @@ class Client:
 
     def post(self, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any) -> Any:
         return self.request("POST", path, body=body, query=query, headers=headers).json()
+
+    def create(self, path: str, body: Any) -> Any:
+        """POST what is to exist once: tried again while the service is away, under one key, so that nothing doubles."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        for wait in RETRY_SECONDS:
+            try:
+                return self.post(path, body, headers=key)
+            except ServiceAwayError:
+                time.sleep(wait)
+        return self.post(path, body, headers=key)
 
     def delete(self, path: str) -> None:
         self.request("DELETE", path)
@@ -114,8 +132,8 @@ class Client:
                 raise refusal(response)
             yield from parse_events(response.iter_lines())
 
-    def _unreachable(self, error: Exception) -> CommandError:
-        return CommandError(
+    def _unreachable(self, error: Exception) -> ServiceAwayError:
+        return ServiceAwayError(
             f"No service answers at {self.address.url} ({self.address.found}): {error}.",
             code=ExitCode.UNREACHABLE,
             details=("Start one with `normlab up`, or name another with NORMLAB_URL.",),
@@ -153,7 +171,8 @@ def refusal(response: httpx.Response) -> CommandError:
         details.append(f"request {problem['request_id']}")
     if response.status_code == 401:
         details.append("Set NORMLAB_KEY, or run this where the data directory's owner key can be read.")
-    return CommandError(message, code=code or ExitCode.FAILED, details=tuple(details))
+    kind = ServiceAwayError if response.status_code == 503 else CommandError
+    return kind(message, code=code or ExitCode.FAILED, details=tuple(details))
 
 
 def _line_of(error: Record) -> str:

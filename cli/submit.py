@@ -1,6 +1,5 @@
 """`normlab submit`: a job or a study from a file."""
 
-import uuid
 from typing import Annotated
 
 import typer
@@ -50,10 +49,9 @@ def _watch(client: Client, place: Place, *, as_json: bool) -> None:
 
 
 def send(client: Client, document: Document, *, dry_run: bool = False) -> Record:
-    """Post the document where it belongs. The key makes a repeated request harmless, should an answer get lost."""
+    """Post the document where it belongs."""
     path = "/v1/studies" if is_study(document) else "/v1/jobs"
-    headers = {} if dry_run else {"Idempotency-Key": uuid.uuid4().hex}
-    answer: Record = client.post(path, document, headers=headers, dry_run="true" if dry_run else None)
+    answer: Record = client.post(path, document, dry_run="true") if dry_run else client.create(path, document)
     return answer
 
 
