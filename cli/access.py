@@ -32,22 +32,22 @@ def list_keys(as_json: Json = False) -> None:
             key["id"],
             key["name"],
             ", ".join(key["scopes"]),
-            (key["created_at"] or "")[:19],
-            (key["revoked_at"] or "")[:19],
+            *((key[at] or "")[:19] for at in ("created_at", "expires_at", "revoked_at")),
         )
         for key in records
     ]
-    console.print(table(None, ("id", "name", "scopes", "created", "revoked"), rows))
+    console.print(table(None, ("id", "name", "scopes", "created", "expires", "revoked"), rows))
 
 
 @keys.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[list[str] | None, typer.Option(help="read, write or admin; several times for several.")] = None,
+    days: Annotated[float | None, typer.Option(help="How long it is valid; default until it is revoked.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print its token, which is shown this once."""
-    body = {"name": name, **({"scopes": scope} if scope else {})}
+    body = {"name": name, **({"scopes": scope} if scope else {}), "days": days}
     answer = connect().post("/v1/keys", body)
     if as_json:
         print_json(answer)
@@ -56,7 +56,14 @@ def create_key(
 
 
 @keys.command("revoke")
-def revoke_key(key: Annotated[str, typer.Argument(help="Id of the key, as in key_01J….")]) -> None:
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="Id of the key, as in key_01J….")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the revoked key as JSON.")] = False,
+) -> None:
     """Make a key worthless."""
-    connect().delete(f"/v1/keys/{key}")
-    console.print(f"Revoked {key}.")
+    client = connect()
+    client.delete(f"/v1/keys/{key}")
+    if as_json:
+        print_json(client.get(f"/v1/keys/{key}"))
+    else:
+        console.print(f"Revoked {key}.")

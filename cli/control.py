@@ -34,15 +34,20 @@ def retry(what: What, as_json: Json = False) -> None:
 def rm(
     what: What,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ids of what was deleted as JSON.")] = False,
 ) -> None:
     """Delete finished jobs or studies with their metrics and checkpoints."""
     client = connect()
     places = [locate(client, item, kinds=("job", "study")) for item in what]
     if not yes:
-        typer.confirm(f"Delete {', '.join(place.id for place in places)} with all metrics and checkpoints?", abort=True)
+        ids = ", ".join(place.id for place in places)
+        typer.confirm(f"Delete {ids} with all metrics and checkpoints?", abort=True, err=True)
     for place in places:
         client.delete(place.path)
-        console.print(f"Deleted {place.id}.")
+        if not as_json:
+            console.print(f"Deleted {place.id}.")
+    if as_json:
+        print_json([{"id": place.id, "deleted": True} for place in places])
 
 
 def _act(action: str, what: list[str], *, as_json: bool) -> None:

@@ -3,11 +3,16 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from typer.main import get_command
 
+from cli.main import app
 from tests.stack import RunningStack, normlab, parse
 from tests.waiting import wait_until
 
@@ -117,6 +122,24 @@ def test_a_refused_spec_names_the_field_and_the_nearest_name(stack: RunningStack
     assert "/seeds" in done.stderr
 
 
+def test_every_command_takes_json_except_those_the_readme_names() -> None:
+    without = {name for name, command in commands(get_command(app)) if "--json" not in options(command)}
+    assert without == {"export", "up", "demo"}
+
+
+def commands(group: Any, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command by its name, as in `keys revoke`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def options(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
+
+
 def test_with_json_an_error_is_json_too(stack: RunningStack) -> None:
     done = stack.normlab("show", "run_00000000000000000000000000", "--json")
     assert done.returncode == 3
@@ -158,8 +181,18 @@ def test_a_key_works_until_it_is_revoked(stack: RunningStack) -> None:
     assert normlab("ls", environment=script).returncode == 0
     refused = normlab("cancel", "run_00000000000000000000000000", environment=script)
     assert refused.returncode == 4
-    assert stack.normlab("keys", "revoke", made["id"]).returncode == 0
+    revoked = parse(stack.normlab("keys", "revoke", made["id"], "--json"))
+    assert (revoked["id"], revoked["expires_at"]) == (made["id"], None)
+    assert revoked["revoked_at"]
     assert normlab("ls", environment=script).returncode == 4
+
+
+def test_a_key_may_be_valid_for_some_days_only(stack: RunningStack) -> None:
+    made = parse(stack.normlab("keys", "create", "a guest", "--days", "0.5", "--json"))
+    expires = datetime.fromisoformat(made["expires_at"])
+    assert timedelta(hours=11.9) < expires - datetime.now(UTC) < timedelta(hours=12.1)
+    assert made["expires_at"][:19] in stack.normlab("keys", "ls").stdout
+    assert stack.normlab("keys", "create", "never", "--days", "0").returncode == 2
 
 
 def test_login_prints_an_address_that_works_once(stack: RunningStack) -> None:
@@ -183,7 +216,7 @@ def test_a_run_is_paused_resumed_and_cancelled(stack: RunningStack, tmp_path: Pa
     assert stack.normlab("cancel", job["id"]).returncode == 0
     watched = stack.normlab("watch", job["id"])
     assert (watched.returncode, watched.stdout) == (1, "1 cancelled\n")
-    assert stack.normlab("rm", "--yes", job["id"]).returncode == 0
+    assert parse(stack.normlab("rm", "--yes", "--json", job["id"])) == [{"id": job["id"], "deleted": True}]
     assert stack.normlab("show", job["id"]).returncode == 3
 
 
@@ -191,6 +224,9 @@ def test_datasets_are_listed_with_whether_they_are_here(stack: RunningStack) -> 
     listed = {entry["name"]: entry for entry in parse(stack.normlab("datasets", "ls", "--json"))}
     assert listed["digits"]["here"] is True
     assert stack.normlab("datasets", "fetch", "digits").returncode == 0
+    assert parse(stack.normlab("datasets", "fetch", "digits", "--json")) == [listed["digits"]]
+    wrong = stack.normlab("datasets", "fetch", "digit", "--json")
+    assert (wrong.returncode, json.loads(wrong.stderr)["error"]["code"]) == (3, 3)
     unknown = stack.normlab("datasets", "fetch", "digit")
     assert unknown.returncode == 3
     assert "digits" in unknown.stderr
