@@ -91,9 +91,11 @@ class Client:
     def text(self, path: str, **query: Any) -> str:
         return self.request("GET", path, query=query).text
 
-    def pages(self, path: str, *, limit: int | None = None, **query: Any) -> Iterator[Record]:
-        """Each record of a list that comes in pages, at most `limit` of them."""
-        left, cursor = limit, None
+    def pages(
+        self, path: str, *, limit: int | None = None, cursor: str | None = None, **query: Any
+    ) -> Iterator[Record]:
+        """Each record of a list that comes in pages, at most `limit` of them, from a cursor on if one is given."""
+        left = limit
         while left is None or left > 0:
             page = self.get(path, **query, limit=min(left or 200, 200), cursor=cursor)
             yield from page["data"]

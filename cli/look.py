@@ -12,6 +12,9 @@ from cli.exits import CommandError, ExitCode
 from cli.output import console, counts_text, number, print_json, seconds, status_text, table
 from cli.places import Place, connect, locate
 
+BEFORE_ALL_LINES = "0.0"
+"""The cursor of a log's beginning; without one its last lines are answered."""
+
 
 class Listing(StrEnum):
     STUDIES = "studies"
@@ -46,13 +49,13 @@ def ls(
 def show(
     what: Annotated[str, typer.Argument(help="Id of a run, job or study, or a study's name.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
-    logs: Annotated[bool, typer.Option("--logs", help="Print the log of a run instead.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Print the whole log of a run instead.")] = False,
 ) -> None:
     """Show one run, job or study: its state, its spec, and what went wrong if something did."""
     client = connect()
     place = locate(client, what, kinds=("run",) if logs else ("run", "job", "study"))
     if logs:
-        _print_logs(client, place)
+        _print_logs(client, place, as_json=as_json)
         return
     record = client.get(place.path)
     if as_json:
@@ -91,8 +94,12 @@ def _print_members(client: Client, place: Place) -> None:
     console.print(table(None, columns, (row(record) for record in members)))
 
 
-def _print_logs(client: Client, place: Place) -> None:
-    for line in client.get(f"{place.path}/logs")["data"]:
+def _print_logs(client: Client, place: Place, *, as_json: bool) -> None:
+    lines = client.pages(f"{place.path}/logs", cursor=BEFORE_ALL_LINES)
+    if as_json:
+        print_json(list(lines))
+        return
+    for line in lines:
         console.print(Text(line["line"]), soft_wrap=True)
 
 

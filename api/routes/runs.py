@@ -1,11 +1,13 @@
 """Runs: one seed of a job each; what happened to it, what it printed, what it measured."""
 
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import anyio
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 
 from api.answers import PageOf, answered, ask_again, listed, paged
 from api.context import CurrentDatabase
@@ -25,7 +27,11 @@ LOOK_AGAIN = 0.25
 Wait = Annotated[float, Query(ge=0, le=60, description="Answer when the run is final, or after so many seconds.")]
 LineCursor = Annotated[
     str | None,
-    Query(alias="cursor", pattern=r"^\d{1,18}\.\d{1,9}$", description="`next_cursor` of the lines you have."),
+    Query(
+        alias="cursor",
+        pattern=r"^\d{1,18}\.\d{1,9}$",
+        description="`next_cursor` of the lines you have; 0.0 before all.",
+    ),
 ]
 
 
@@ -83,7 +89,8 @@ def read_run_logs(
 ) -> Response:
     """What the run printed, oldest line first: its last lines, or with a cursor those after it.
 
-    `next_cursor` is there whenever there are lines: ask with it again for what the run prints next.
+    `next_cursor` is there whenever there are lines: ask with it again for what the run prints next. To read everything,
+    begin with the cursor `0.0`, or take the text from /v1/runs/{run_id}/logs/export.
     """
     after = tuple(int(part) for part in cursor.split(".")) if cursor else None
     with database.read() as c:
@@ -91,6 +98,26 @@ def read_run_logs(
         found = logs.tail(c, run_id, after=(after[0], after[1]) if after else None, limit=limit)
     last = f"{found[-1].token}.{found[-1].number}" if found else cursor
     return listed(request, found, next_cursor=last, has_more=bool(cursor) and len(found) == limit)
+
+
+@router.get(
+    "/{run_id}/logs/export",
+    response_class=StreamingResponse,
+    responses={200: {"description": "Each line behind its time.", "content": {"text/plain": {}}}},
+)
+def export_run_logs(database: CurrentDatabase, run_id: RunId) -> StreamingResponse:
+    """Everything the run printed, as text, oldest line first."""
+    with database.read() as c:
+        runs.get(c, run_id)
+    headers = {"Content-Disposition": f'inline; filename="{run_id}.log"'}
+    return StreamingResponse(_log_text(database, run_id), media_type="text/plain", headers=headers)
+
+
+def _log_text(database: Database, run_id: str) -> Iterator[str]:
+    """The log in pieces, so that a long one needs no memory. The transaction is open while they are sent."""
+    with database.read() as c:
+        for lines in logs.whole(c, run_id):
+            yield "".join(f"{line.at.isoformat(timespec='seconds')} {line.line}\n" for line in lines)
 
 
 @router.get("/{run_id}/checkpoints", response_model=PageOf[Checkpoint])

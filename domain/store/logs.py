@@ -1,6 +1,6 @@
 """The output of runs, line by line, kept with the attempt that wrote it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,9 @@ from domain.tables import log
 
 LINE = 8000
 """Characters of a line that are kept."""
+BATCH_ROWS = 1000
+KEY = (log.c.token, log.c.number)
+"""The order in which lines were written: attempt by attempt."""
 
 
 class StoredLine(Record):
@@ -44,9 +47,15 @@ def _insert(c: Connection) -> Any:
 def tail(c: Connection, run_id: str, *, after: tuple[int, int] | None = None, limit: int = 500) -> list[StoredLine]:
     """The lines after (token, number), oldest first; without `after`, the last `limit` lines."""
     query = select(log).where(log.c.run_id == run_id).limit(limit)
-    key = (log.c.token, log.c.number)
     if after is not None:
-        rows = c.execute(query.where(tuple_(*key) > tuple_(*after)).order_by(*key)).all()
+        rows = c.execute(query.where(tuple_(*KEY) > tuple_(*after)).order_by(*KEY)).all()
     else:
-        rows = c.execute(query.order_by(*(column.desc() for column in key))).all()[::-1]
+        rows = c.execute(query.order_by(*(column.desc() for column in KEY))).all()[::-1]
     return [StoredLine.model_validate(row) for row in rows]
+
+
+def whole(c: Connection, run_id: str) -> Iterator[list[StoredLine]]:
+    """Every line of a run, the oldest first, in batches that are read as they are asked for."""
+    query = select(log).where(log.c.run_id == run_id).order_by(*KEY)
+    for rows in c.execution_options(yield_per=BATCH_ROWS).execute(query).partitions():
+        yield [StoredLine.model_validate(row) for row in rows]

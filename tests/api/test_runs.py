@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -105,6 +106,28 @@ def test_lines_are_read_from_the_end_and_then_followed(api: TestClient, store: D
     assert [line["line"] for line in news["data"]] == ["line 6", "line 7"]
 
 
+def test_the_whole_log_is_read_in_pages_and_as_text(api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    with store.write() as c:
+        worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
+        claim = runs.claim(c, worker.id, queues=["default"])
+        assert claim is not None
+        runs.report(c, run, claim.token, Report(number=1, lines=lines(1, 1500)))
+    expected = [f"line {number}" for number in range(1, 1501)]
+    walked: list[str] = []
+    page: dict[str, Any] = {"next_cursor": "0.0", "has_more": True}
+    while page["has_more"]:
+        page = api.get(f"/v1/runs/{run}/logs", params={"cursor": page["next_cursor"]}).json()
+        walked += [line["line"] for line in page["data"]]
+    assert walked == expected
+    text = api.get(f"/v1/runs/{run}/logs/export")
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    stamped = [line.split(" ", 1) for line in text.text.splitlines()]
+    assert [line for _, line in stamped] == expected
+    assert datetime.fromisoformat(stamped[0][0]).tzinfo is not None
+    assert f'href="/v1/runs/{run}/logs/export"' in api.get(f"/runs/{run}").text
+
+
 def lines(first: int, last: int) -> list[LogLine]:
     return [LogLine(number, datetime.now(UTC), "out", f"line {number}") for number in range(first, last + 1)]
 
@@ -127,7 +150,15 @@ def test_a_cancelled_run_is_retried_as_a_new_one(api: TestClient) -> None:
 
 
 def test_what_does_not_exist_is_404_everywhere(api: TestClient) -> None:
-    for path in ("runs/x", "runs/x/events", "runs/x/logs", "runs/x/checkpoints", "runs/x/attempts", "runs/x/metrics"):
+    for path in (
+        "runs/x",
+        "runs/x/events",
+        "runs/x/logs",
+        "runs/x/logs/export",
+        "runs/x/checkpoints",
+        "runs/x/attempts",
+        "runs/x/metrics",
+    ):
         assert api.get(f"/v1/{path}").status_code == 404
     for path in ("jobs/x", "studies/x", "studies/x/results", "workers/x", "keys/x", "catalog/norms/x"):
         assert api.get(f"/v1/{path}").status_code == 404

@@ -13,6 +13,10 @@ import pytest
 from typer.main import get_command
 
 from cli.main import app
+from domain.database import Database
+from domain.report import LogLine
+from domain.settings import Settings
+from domain.store import logs
 from tests.stack import RunningStack, normlab, parse
 from tests.waiting import wait_until
 
@@ -218,6 +222,19 @@ def test_a_run_is_paused_resumed_and_cancelled(stack: RunningStack, tmp_path: Pa
     assert (watched.returncode, watched.stdout) == (1, "1 cancelled\n")
     assert parse(stack.normlab("rm", "--yes", "--json", job["id"])) == [{"id": job["id"], "deleted": True}]
     assert stack.normlab("show", job["id"]).returncode == 3
+
+
+def test_the_log_is_shown_from_its_first_line(stack: RunningStack, study: dict[str, Any]) -> None:
+    run = parse(stack.normlab("ls", "runs", "--study", study["id"], "--limit", "1", "--json"))[0]["id"]
+    database = Database.open(Settings(data_dir=stack.directory))
+    more = [LogLine(number, datetime.now(UTC), "out", f"line {number}") for number in range(10_000, 10_300)]
+    with database.write() as c:
+        before = logs.tail(c, run)
+        logs.append(c, run, before[-1].token, more)
+    database.close()
+    expected = [line.line for line in before] + [line.line for line in more]
+    assert stack.normlab("show", "--logs", run).stdout.splitlines() == expected
+    assert [line["line"] for line in parse(stack.normlab("show", "--logs", "--json", run))] == expected
 
 
 def test_datasets_are_listed_with_whether_they_are_here(stack: RunningStack) -> None:
