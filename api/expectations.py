@@ -16,7 +16,7 @@ TOO_FEW: VerdictWord = "too few seeds"
 def warnings(c: Connection, *, queue: str, seeds: Sequence[int]) -> list[str]:
     """Sentences about what will work, but perhaps not as meant."""
     found = []
-    if not any(queue in worker.queues for worker in workers.page(c, live=True)):
+    if not any(queue in worker.queues for worker in workers.alive(c)):
         found.append(f"No worker serves the queue {queue!r} just now; the runs wait until one does.")
     if len(seeds) < FEWEST_SEEDS:
         found.append(f"With {len(seeds)} of at least {FEWEST_SEEDS} seeds a comparison answers {TOO_FEW!r}.")

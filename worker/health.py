@@ -17,7 +17,7 @@ def verdict(settings: Settings) -> str | None:
     """Return None for a worker in good health, else what is wrong."""
     database = Database.open(settings)
     with database.read() as c:
-        here = workers.page(c, live=True, host=socket.gethostname())
+        here = workers.alive(c, host=socket.gethostname())
     if not here:
         return f"no worker of {socket.gethostname()} is registered"
     age = min((datetime.now(UTC) - worker.last_heartbeat_at).total_seconds() for worker in here)

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from api.answers import PageOf, answered, listed
+from api.answers import PageOf, answered, listed, paged
 from api.context import CurrentDatabase, CurrentSettings
-from api.parameters import Limit
+from api.parameters import Cursor, Limit
 from domain.run import Worker
 from domain.store import runs, workers
 
@@ -29,10 +29,13 @@ class Queue(BaseModel):
 
 
 @router.get("/workers", response_model=PageOf[Worker])
-def list_workers(request: Request, database: CurrentDatabase, live: Live = False, limit: Limit = 50) -> Response:
+def list_workers(
+    request: Request, database: CurrentDatabase, live: Live = False, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
     """Workers, the newest first, with what they last measured."""
     with database.read() as c:
-        return listed(request, workers.page(c, live=live, limit=limit))
+        found = workers.page(c, live=live, cursor=cursor, limit=limit)
+    return paged(request, found)
 
 
 @router.get("/workers/{worker_id}", response_model=Worker)
@@ -54,7 +57,7 @@ def list_queues(request: Request, database: CurrentDatabase, settings: CurrentSe
     """The queues a job may name, with what waits in them and who serves them."""
     with database.read() as c:
         depths = runs.queue_depths(c)
-        live = workers.page(c, live=True)
+        live = workers.alive(c)
     none = {"queued": 0, "running": 0, "paused": 0}
     found = [
         Queue(name=name, workers=sum(name in worker.queues for worker in live), **{**none, **depths.get(name, {})})

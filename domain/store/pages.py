@@ -1,11 +1,11 @@
-"""Pages of a list by keyset: newest first, with an opaque cursor over (created_at, id) that new rows don't shift."""
+"""Pages of a list by keyset: newest first, with an opaque cursor over (time, id) that new rows don't shift."""
 
 import base64
 import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, literal, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, literal, tuple_
 
 from domain.errors import InvalidCursor
 from domain.tables import Moment, from_micros, to_micros
@@ -28,12 +28,12 @@ class Page(Generic[T]):
         return self.next_cursor is not None
 
 
-def write_cursor(row: Row[Any]) -> str:
-    return base64.urlsafe_b64encode(f"{to_micros(row.created_at)} {row.id}".encode()).decode().rstrip("=")
+def write_cursor(at: Any, row_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{to_micros(at)} {row_id}".encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> tuple[Any, str]:
-    """The (created_at, id) after which the page begins. Raises InvalidCursor."""
+    """The (time, id) after which the page begins. Raises InvalidCursor."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         micros, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(" ")
@@ -52,16 +52,18 @@ def fetch(
     *,
     cursor: str | None,
     limit: int,
+    time: str = "created_at",
 ) -> Page[T]:
-    """One page of `query`, whose rows have created_at and id of `table`; `make` turns the rows into records."""
+    """One page of `query`, whose rows have id and `time` of `table`; `make` turns the rows into records."""
     limit = max(1, min(limit, LIMIT))
     if cursor is not None:
-        query = query.where(_before(table, *read_cursor(cursor)))
-    rows = c.execute(query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit + 1)).all()
+        query = query.where(_before(table.c[time], table.c.id, *read_cursor(cursor)))
+    rows = c.execute(query.order_by(table.c[time].desc(), table.c.id.desc()).limit(limit + 1)).all()
     shown = rows[:limit]
-    return Page(make(shown), write_cursor(shown[-1]) if len(rows) > limit else None)
+    more = write_cursor(getattr(shown[-1], time), shown[-1].id) if len(rows) > limit else None
+    return Page(make(shown), more)
 
 
-def _before(table: Table, created_at: Any, row_id: str) -> ColumnElement[bool]:
-    # SQLite and PostgreSQL both compare row values, and walk the (created_at, id) index for it.
-    return tuple_(table.c.created_at, table.c.id) < tuple_(literal(created_at, Moment), row_id)
+def _before(time: Column[Any], key: Column[Any], at: Any, row_id: str) -> ColumnElement[bool]:
+    # SQLite and PostgreSQL both compare row values, and walk the (time, id) index for it where there is one.
+    return tuple_(time, key) < tuple_(literal(at, Moment), row_id)

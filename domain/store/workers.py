@@ -9,9 +9,10 @@ from domain.clock import now
 from domain.errors import NotFound, StaleToken
 from domain.event import EventKind, Level
 from domain.run import RunStatus, Worker
-from domain.store import events
+from domain.store import events, pages
 from domain.store.endings import lose as lose_run
 from domain.store.ids import new_id
+from domain.store.pages import Page
 from domain.tables import run, worker
 
 LIVE = ("idle", "busy", "draining")
@@ -97,14 +98,24 @@ def get(c: Connection, worker_id: str) -> Worker:
     return Worker.model_validate(_row(c, worker_id))
 
 
-def page(c: Connection, *, live: bool = False, host: str | None = None, limit: int = 200) -> list[Worker]:
-    """Workers, the newest first; `live` leaves out those that stopped or were lost."""
-    query = select(worker).order_by(worker.c.started_at.desc(), worker.c.id.desc()).limit(limit)
+def page(c: Connection, *, live: bool = False, cursor: str | None = None, limit: int = 50) -> Page[Worker]:
+    """A page of workers, the newest first; `live` leaves out those that stopped or were lost."""
+    query = select(worker)
     if live:
         query = query.where(worker.c.status.in_(LIVE))
+    return pages.fetch(c, query, worker, _records, cursor=cursor, limit=limit, time="started_at")
+
+
+def alive(c: Connection, *, host: str | None = None) -> list[Worker]:
+    """Every worker, or every one of a host, that neither stopped nor was lost, the newest first."""
+    query = select(worker).where(worker.c.status.in_(LIVE))
     if host is not None:
         query = query.where(worker.c.host == host)
-    return [Worker.model_validate(row) for row in c.execute(query)]
+    return _records(c.execute(query.order_by(worker.c.started_at.desc(), worker.c.id.desc())).all())
+
+
+def _records(rows: Sequence[Row[Any]]) -> list[Worker]:
+    return [Worker.model_validate(row) for row in rows]
 
 
 def _row(c: Connection, worker_id: str, *, lock: bool = False) -> Row[Any]:

@@ -11,6 +11,7 @@ from api.context import Context
 from domain.database import Database
 from domain.run import RunStatus
 from domain.settings import Settings
+from domain.store import workers
 from tests.api import specs
 from tests.api.conftest import client_of
 
@@ -80,6 +81,19 @@ def test_queues_are_listed_with_what_waits_and_who_serves(api: TestClient, store
     assert (queues["cpu"]["queued"], queues["cpu"]["workers"]) == (2, 0)
     specs.train_all(store)
     assert {queue["workers"] for queue in api.get("/v1/queues").json()["data"]} == {1}
+
+
+def test_workers_are_listed_in_pages(api: TestClient, store: Database) -> None:
+    with store.write() as c:
+        for number in range(5):
+            workers.register(c, name=f"w{number}", host="h", pid=number, queues=["default"])
+    page = api.get("/v1/workers", params={"limit": 2})
+    seen = [worker["name"] for worker in page.json()["data"]]
+    while page.json()["has_more"]:
+        page = api.get(page.headers["link"].removeprefix("<").partition(">")[0])
+        seen += [worker["name"] for worker in page.json()["data"]]
+    assert seen == ["w4", "w3", "w2", "w1", "w0"]
+    assert api.get("/v1/workers").json()["has_more"] is False
 
 
 def test_a_worker_is_told_to_drain(api: TestClient, store: Database) -> None:

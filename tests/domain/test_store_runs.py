@@ -23,7 +23,7 @@ def test_a_claimed_run_carries_a_token_its_spec_and_no_checkpoint(database: Data
     assert claimed.checkpoint is None
     with database.read() as c:
         assert [attempt.number for attempt in runs.attempts(c, claimed.run.id)] == [1]
-        assert workers.page(c)[0].run_id == claimed.run.id
+        assert workers.page(c).data[0].run_id == claimed.run.id
 
 
 def test_claims_go_by_priority_then_seed_rank_then_age(database: Database) -> None:
@@ -139,7 +139,7 @@ def test_a_finished_run_is_final_and_its_outcome_is_kept(database: Database) -> 
         assert (run.status, run.outcome, run.worker, run.phase) == ("succeeded", "diverged", None, None)
         assert [change.status for change in run.status_history] == ["queued", "running", "succeeded"]
         assert runs.attempts(c, run.id)[0].ending == "succeeded"
-        assert workers.page(c)[0].status == "idle"
+        assert workers.page(c).data[0].status == "idle"
     with pytest.raises(StaleToken), database.write() as c:
         runs.finish(c, claimed.run.id, claimed.token, Ending.cancelled())
 

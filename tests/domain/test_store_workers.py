@@ -47,7 +47,7 @@ def test_a_worker_is_idle_busy_draining_and_stopped(database: Database) -> None:
         assert workers.get(c, worker.id).run_id is None
         workers.stop(c, worker.id)
         workers.stop(c, worker.id)
-        assert (workers.get(c, worker.id).status, workers.page(c, live=True)) == ("stopped", [])
+        assert (workers.get(c, worker.id).status, workers.alive(c)) == ("stopped", [])
     with database.read() as c:
         told = [event.kind for event in events.after(c, 0, kinds=[EventKind.WORKER_STOPPED, EventKind.WORKER_LOST])]
         assert told == ["worker_stopped"]
@@ -63,7 +63,7 @@ def test_a_worker_that_is_gone_loses_its_run_at_once(database: Database) -> None
         run = runs.get(c, claimed.run.id)
         assert (run.status, run.reason) == (RunStatus.QUEUED, "lost_worker")
         assert runs.attempts(c, run.id)[0].ending == "lost"
-        assert workers.page(c)[0].status == "lost"
+        assert workers.page(c).data[0].status == "lost"
 
 
 def test_a_worker_that_was_taken_for_lost_is_back_with_its_next_heartbeat(database: Database) -> None:
@@ -73,7 +73,7 @@ def test_a_worker_that_was_taken_for_lost_is_back_with_its_next_heartbeat(databa
         assert workers.beat(c, worker.id).status == "idle"
     with database.read() as c:
         assert [event.message for event in events.after(c, 0)][-1] == "w1 is back"
-        assert workers.page(c, live=True, host="here")[0].stopped_at is None
+        assert workers.alive(c, host="here")[0].stopped_at is None
 
 
 def test_a_run_without_heartbeat_for_a_lease_is_taken_and_can_be_claimed_again(
@@ -157,5 +157,5 @@ def test_a_silent_worker_is_marked_lost_with_its_run(database: Database, reaper:
         workers.beat(c, idle.id)
     reaper.look(database)
     with database.read() as c:
-        assert {worker.name: worker.status for worker in workers.page(c)} == {"w1": "lost", "w2": "idle"}
+        assert {worker.name: worker.status for worker in workers.page(c).data} == {"w1": "lost", "w2": "idle"}
         assert runs.get(c, claimed.run.id).status is RunStatus.QUEUED

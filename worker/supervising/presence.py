@@ -112,7 +112,7 @@ class Presence:
         facts = self._board.facts
         host = socket.gethostname()
         with database.write() as c:
-            for old in workers.page(c, live=True, host=host):
+            for old in workers.alive(c, host=host):
                 if not _is_alive(old):
                     workers.lose(c, old.id, message="its process is gone")
             me = workers.register(

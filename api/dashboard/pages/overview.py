@@ -67,7 +67,7 @@ def overview(
             "counts": runs.counts(c),
             "names": worker_names(c),
             "waiting": [(queue, depth["queued"]) for queue, depth in runs.queue_depths(c).items() if depth["queued"]],
-            "workers": [worker_row(worker, now, {}) for worker in workers.page(c, live=True, limit=8)],
+            "workers": [worker_row(worker, now, {}) for worker in workers.page(c, live=True, limit=8).data],
             "studies_count": f"{CARDS}+" if newest.has_more else len(newest.data),
         }
     return page(

@@ -14,6 +14,7 @@ from domain.findings import Comparison
 from domain.run import Responsible, Run, RunStatus, Worker
 from domain.settings import Settings
 from domain.store import workers
+from domain.store.pages import LIMIT
 from domain.study import Study
 
 FINISHED = ("succeeded", "failed", "cancelled")
@@ -91,7 +92,7 @@ def _finding(comparison: Comparison) -> str:
 
 def worker_names(c: Connection) -> dict[str, str]:
     """Names by id, of workers that still are and that were not long ago."""
-    return {worker.id: worker.name for worker in workers.page(c)}
+    return {worker.id: worker.name for worker in workers.page(c, limit=LIMIT).data}
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ ENDED = 5
 def list_workers(request: Request, database: CurrentDatabase, settings: CurrentSettings) -> Response:
     now = datetime.now(UTC)
     with database.read() as c:
-        alive = workers.page(c, live=True)
-        ended = [worker for worker in workers.page(c, limit=50) if worker.stopped_at is not None][:ENDED]
+        alive = workers.alive(c)
+        ended = [worker for worker in workers.page(c).data if worker.stopped_at is not None][:ENDED]
         held = {worker.run_id: runs.get(c, worker.run_id) for worker in alive if worker.run_id}
         words = {run_id: f"{jobs.get(c, run.job_id).label}, seed {run.seed}" for run_id, run in held.items()}
         depths = runs.queue_depths(c)

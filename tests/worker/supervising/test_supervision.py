@@ -326,6 +326,6 @@ def test_nothing_is_left_when_the_worker_has_ended(plant: Plant) -> None:
     plant.stop("worker")
     wait_until(lambda: not any(process.is_running() for process in processes), "the end of its processes")
     with plant.database.read() as c:
-        assert workers.page(c, live=True) == []
+        assert workers.alive(c) == []
     assert not list(plant.settings.runs_dir.rglob("*.tmp-*"))
     assert not list(plant.settings.runs_dir.rglob("spool"))
