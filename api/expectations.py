@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from api.errors import TooManyRuns
 from domain.comparison import VerdictWord
+from domain.job import JobSpec
 from domain.store import runs, workers
 
 FEWEST_SEEDS = 3
@@ -13,14 +14,27 @@ FEWEST_SEEDS = 3
 TOO_FEW: VerdictWord = "too few seeds"
 
 
-def warnings(c: Connection, *, queue: str, seeds: Sequence[int]) -> list[str]:
+def warnings(c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, queue: str) -> list[str]:
     """Sentences about what will work, but perhaps not as meant."""
+    alive = workers.alive(c)
     found = []
-    if not any(queue in worker.queues for worker in workers.alive(c)):
+    if not any(queue in worker.queues for worker in alive):
         found.append(f"No worker serves the queue {queue!r} just now; the runs wait until one does.")
+    gpu_queues = sorted({name for worker in alive if worker.device == "cuda" for name in worker.queues})
+    if queue not in gpu_queues and any(spec.training.device == "cuda" for spec in specs):
+        found.append(_no_gpu(queue, gpu_queues))
     if len(seeds) < FEWEST_SEEDS:
         found.append(f"With {len(seeds)} of at least {FEWEST_SEEDS} seeds a comparison answers {TOO_FEW!r}.")
     return found
+
+
+def _no_gpu(queue: str, gpu_queues: Sequence[str]) -> str:
+    """What to say to runs that insist on a GPU where no worker of their queue has one, and what would take them."""
+    elsewhere = f" Workers with a GPU serve {', '.join(map(repr, gpu_queues))}." if gpu_queues else ""
+    return (
+        f"No worker with a GPU serves the queue {queue!r} just now; runs with device 'cuda' wait until one does."
+        f"{elsewhere} With device 'auto' they would train on a CPU, too."
+    )
 
 
 def refuse_when_full(c: Connection, *, more: int, most: int) -> None:

@@ -48,7 +48,7 @@ class Plan(BaseModel):
 def expect(c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, queue: str, catalog: Catalog) -> Expected:
     """What to expect of jobs that share their seeds and their queue."""
     return Expected(
-        warnings=warnings(c, queue=queue, seeds=seeds),
+        warnings=warnings(c, specs, seeds, queue=queue),
         queue_position=runs_ahead(c, queue=queue),
         estimate=estimate(c, [(spec, len(seeds)) for spec in specs], catalog),
     )

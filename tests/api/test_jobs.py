@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from domain.database import Database
 from domain.settings import Settings
+from domain.store import workers
 from tests.api import specs
 
 
@@ -36,6 +37,21 @@ def test_a_job_nobody_can_run_now_and_one_with_few_seeds_are_warned_about(api: T
     said = " ".join(submit(api, queue="gpu", seeds=[7])["warnings"])
     assert "'gpu'" in said
     assert "seeds" in said
+
+
+def test_a_job_that_insists_on_a_gpu_is_told_who_has_one(api: TestClient, store: Database) -> None:
+    training = {"batch_size": 32, "budget": {"steps": 10}, "device": "cuda"}
+    with store.write() as c:
+        workers.register(c, name="w", host="h", pid=1, queues=["default"])
+    (said,) = submit(api, training=training, seeds=3)["warnings"]
+    assert "No worker with a GPU serves the queue 'default'" in said
+    assert "device 'auto'" in said
+    with store.write() as c:
+        workers.register(c, name="g", host="h", pid=2, queues=["gpu"], device="cuda")
+    dry = api.post("/v1/jobs", params={"dry_run": True}, json=specs.job(training=training, seeds=3)).json()
+    assert "Workers with a GPU serve 'gpu'." in dry["warnings"][0]
+    assert submit(api, training=training, seeds=3, queue="gpu")["warnings"] == []
+    assert submit(api, seeds=3)["warnings"] == []
 
 
 def test_every_wrong_field_is_named_with_its_pointer_and_nothing_is_stored(api: TestClient) -> None:

@@ -13,7 +13,7 @@ from api.dashboard.entered import apply
 from api.dashboard.form import errors_by_field, sections
 from api.dashboard.render import environment, page
 from api.dashboard.spec_text import yaml_text
-from api.estimates import estimate
+from api.planning import expect
 from domain.catalog import Catalog
 from domain.database import Database
 from domain.settings import Settings
@@ -108,16 +108,17 @@ def _checked(draft: Draft, database: Database, catalog: Catalog, settings: Setti
     """What form and preview show of a draft."""
     form = sections(draft.raw or BLANK, catalog, settings.queues)
     placed, rest = errors_by_field(form, draft.errors)
-    seconds = None
+    expected = None
     if draft.study:
         with database.read() as c:
-            seeds = len(draft.study.seeds)
-            seconds = estimate(c, [(cell.spec, seeds) for cell in draft.cells], catalog).seconds
+            specs = [cell.spec for cell in draft.cells]
+            expected = expect(c, specs, draft.study.seeds, queue=draft.study.queue, catalog=catalog)
     return {
         "draft": draft,
         "form": form,
         "placed": placed,
         "rest": rest,
-        "seconds": seconds,
+        "seconds": expected.estimate.seconds if expected else None,
+        "warnings": expected.warnings if expected else [],
         "first": first_runs(draft) if draft.study else None,
     }

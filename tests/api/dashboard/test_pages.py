@@ -222,6 +222,11 @@ def test_a_study_that_has_not_begun_has_a_page(empty: TestClient) -> None:
     assert "Submit 24 runs" in html
 
 
+def test_the_preview_says_what_a_submission_would_be_warned_about(empty: TestClient) -> None:
+    html = empty.get("/studies/new?template=demo").text
+    assert "No worker serves the queue &#39;default&#39; just now" in html
+
+
 def test_pages_need_a_key(settings: Settings) -> None:
     prepare(settings)
     with client_of(settings, None) as stranger:
