@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from domain.settings import Settings
+from tests.api import specs
 from tests.api.conftest import client_of, prepare
 from tests.browser.pictures import addresses
 
@@ -220,6 +221,15 @@ def test_an_empty_list_says_so(path: str, empty: TestClient) -> None:
 def test_a_study_that_has_not_begun_has_a_page(empty: TestClient) -> None:
     html = empty.get("/studies/new?template=demo").text
     assert "Submit 24 runs" in html
+
+
+def test_a_study_can_be_deleted_only_when_every_run_has_ended(empty: TestClient) -> None:
+    made = empty.post("/v1/studies", json=specs.study()).json()["id"]
+    assert 'data-method="DELETE"' not in empty.get(f"/studies/{made}").text
+    empty.post(f"/v1/studies/{made}/cancel")
+    html = empty.get(f"/studies/{made}").text
+    assert f'data-post="/v1/studies/{made}" data-method="DELETE" data-confirm="Really delete 12 runs' in html
+    assert 'data-then="/studies"' in html
 
 
 def test_the_preview_says_what_a_submission_would_be_warned_about(empty: TestClient) -> None:
