@@ -126,6 +126,11 @@ def check_groups(owner: str, width: int, groups: int) -> None:
         raise ValueError(f"{owner}: {groups} groups don't divide a width of {width}; {near} would.")
 
 
+def alike(x: Tensor, residual: Tensor) -> bool:
+    """Whether the two have one shape and one type, so that a kernel may add them as it goes."""
+    return x.shape == residual.shape and x.dtype == residual.dtype
+
+
 def case_rows(x: Tensor, image_axes: str) -> Tensor:
     """`x` with everything a case's statistics run over on the last axis."""
     return x.flatten(1) if whole_case(x, image_axes) else features_last(x)

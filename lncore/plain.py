@@ -1,7 +1,8 @@
 """The normalizing functions in plain torch: what every fast kernel must equal and falls back to.
 
 They normalize the last axis of `x` (group_norm: the axes after the batch), compute in float32 or better and return the
-type of `x`; weights may have another floating type than `x`, or be absent.
+type of `x`; weights may have another floating type than `x`, or be absent. The functions of lncore.kernels check the
+arguments first; these don't.
 """
 
 import math

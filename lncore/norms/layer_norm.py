@@ -9,6 +9,7 @@ from lncore.layer import (
     Eps,
     Gain,
     NormLayer,
+    alike,
     bias_parameter,
     features_back,
     features_last,
@@ -67,7 +68,7 @@ class LayerNorm(NormLayer):
         return widen(self.weight) + 1 if self.unit_offset and self.weight is not None else self.weight
 
     def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-        if x.dim() == 4 or x.shape != residual.shape:
+        if x.dim() == 4 or not alike(x, residual):
             return super().add_and_normalize(x, residual)
         self.check(x)
         return kernels.add_layer_norm(x, residual, self._gain(), self.bias, self.eps)

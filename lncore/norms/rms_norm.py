@@ -10,6 +10,7 @@ from lncore.layer import (
     Eps,
     Gain,
     NormLayer,
+    alike,
     bias_parameter,
     features_back,
     features_last,
@@ -71,7 +72,7 @@ class RMSNorm(NormLayer):
 
     def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         common = self.eps_place == "inside" and self.casting == "last" and self.bias is None
-        if x.dim() == 4 or x.shape != residual.shape or not common:
+        if x.dim() == 4 or not alike(x, residual) or not common:
             return super().add_and_normalize(x, residual)
         self.check(x)
         return kernels.add_rms_norm(x, residual, self.weight, self.eps, self.offset)
