@@ -146,7 +146,7 @@ def check_batch(layer: NormLayer, x: Tensor) -> int:
     count = x.numel() // layer.width
     if x.dim() < 2 or count < 2:
         raise ValueError(
-            f"{type(layer).__name__} got {tuple(x.shape)} in training, one value per feature, which has no variance: "
-            "use a batch of at least 2, or layer.eval()."
+            f"{type(layer).__name__} got {tuple(x.shape)} in training, one value per feature, too few for statistics "
+            "over the batch: use a batch of at least 2, or layer.eval()."
         )
     return count

@@ -7,7 +7,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lncore import kernels
-from lncore.layer import Eps, NormLayer, bias_parameter, check_groups, features_back, features_last, gain_parameter
+from lncore.layer import (
+    Eps,
+    NormLayer,
+    bias_parameter,
+    check_batch,
+    check_groups,
+    features_back,
+    features_last,
+    gain_parameter,
+)
 from lncore.moments import mean_square, widen
 from lncore.options import Range, Rule, checked
 
@@ -33,10 +42,17 @@ class PowerNorm(NormLayer):
     Helps: transformers for translation and language modelling, where batch normalization's statistics swing
     Hurts: very small batches; short training, which ends within the warm-up
     Caveats: a case's result depends on its batch while training; its gradient is an approximation
-    Raises: ValueError when the groups don't divide the width; TypeError for integers; OptionError for an ε below 0
+    Raises: ValueError for one value per feature in training, another width, or groups that don't divide it; TypeError
+        for integers; OptionError for an ε below 0
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            path="training.batch_size",
+            op="ge",
+            value=2,
+            message="power_norm estimates its statistics over the batch, so it wants a batch of at least 2",
+        ),
         Rule(
             path="architecture.width*",
             op="divides",
@@ -75,6 +91,8 @@ class PowerNorm(NormLayer):
     def normalize(self, x: Tensor) -> Tensor:
         if x.numel() == 0:
             return x.clone()
+        if self.training:
+            check_batch(self, x)
         rows = self._scaled(widen(features_last(x)))
         z = self._from_batch(rows) if self.training else rows * torch.rsqrt(self.running_square + self.eps)
         return features_back(torch.addcmul(self.bias, z, self.weight)).to(x.dtype)

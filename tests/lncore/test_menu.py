@@ -88,9 +88,10 @@ def test_every_variant_describes_itself_completely(name: str) -> None:
         assert told["default"] is not None or told["nullable"], option
 
 
-def test_batch_norm_asks_for_a_batch_of_two() -> None:
-    rules = menu.describe(menu.load("lncore.norms", "batch_norm"))["rules"]
-    assert [(rule["path"], rule["op"], rule["value"]) for rule in rules] == [("training.batch_size", "ge", 2)]
+@pytest.mark.parametrize("name", ["batch_norm", "batch_renorm", "power_norm"])
+def test_statistics_over_the_batch_ask_for_a_batch_of_two(name: str) -> None:
+    rules = menu.describe(menu.load("lncore.norms", name))["rules"]
+    assert ("training.batch_size", "ge", 2) in [(rule["path"], rule["op"], rule["value"]) for rule in rules]
 
 
 class Sample:

@@ -96,13 +96,17 @@ class TestBatchNorm:
         wanted = reference.batch_norm(x, layer.weight.detach(), layer.bias.detach(), unbiased=True)
         torch.testing.assert_close(layer(x).double(), wanted, rtol=1e-5, atol=1e-6)
 
-    @pytest.mark.parametrize("name", ["batch_norm", "batch_renorm"])
+    @pytest.mark.parametrize("name", ["batch_norm", "batch_renorm", "power_norm"])
     def test_a_batch_of_one_is_refused_in_training_only(self, name: str) -> None:
         layer = make(name)
-        with pytest.raises(ValueError, match="batch of at least 2"):
-            layer(inputs((1, 8)))
-        assert layer.eval()(inputs((1, 8))).isfinite().all()
-        assert layer.train()(inputs((1, 8, 4, 5))).isfinite().all()
+        before = {label: value.clone() for label, value in layer.state_dict().items()}
+        for alone in ((1, 8), (8,)):
+            with pytest.raises(ValueError, match="batch of at least 2"):
+                layer(inputs(alone))
+            assert layer.eval()(inputs(alone)).isfinite().all()
+            layer.train()
+        assert all(torch.equal(before[label], value) for label, value in layer.state_dict().items())
+        assert layer(inputs((1, 8, 4, 5))).isfinite().all()
 
     def test_two_passes_before_one_backward_pass_work(self) -> None:
         layer = make("batch_norm")
