@@ -5,9 +5,10 @@ These need the condition's width beside their own and take two inputs, so they a
 
 from torch import Tensor, nn
 
-from lncore.layer import NormLayer
+from lncore.layer import Eps, NormLayer, check_width
 from lncore.norms.layer_norm import LayerNorm
 from lncore.norms.rms_norm import RMSNorm
+from lncore.options import checked
 
 
 class _Adaptive(nn.Module):
@@ -15,6 +16,7 @@ class _Adaptive(nn.Module):
 
     def __init__(self, norm: NormLayer, condition_width: int, *, shift: bool, gate: bool) -> None:
         super().__init__()
+        check_width(type(self).__name__, "width of the condition", condition_width)
         self.norm = norm
         self.parts = 1 + shift + gate
         self.shift = shift
@@ -24,7 +26,9 @@ class _Adaptive(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        parts = list(self.modulation(condition).chunk(self.parts, -1))
+        self.norm.check(x)
+        self._check_condition(x, condition)
+        parts = list(self.modulation(condition.to(self.modulation.weight.dtype)).chunk(self.parts, -1))
         if x.dim() == 4:
             parts = [part.unsqueeze(-1).unsqueeze(-1) for part in parts]
         elif condition.dim() == 2 and x.dim() == 3:
@@ -35,6 +39,19 @@ class _Adaptive(nn.Module):
         y = y.to(x.dtype)
         return (y, parts[-1].to(x.dtype)) if self.gate else y
 
+    def _check_condition(self, x: Tensor, condition: Tensor) -> None:
+        """Raise TypeError or ValueError, saying what would be right, unless `condition` goes with `x`."""
+        name, width = type(self).__name__, self.modulation.in_features
+        if not condition.is_floating_point():
+            raise TypeError(f"{name} got a condition of {condition.dtype}, but takes floating point: use .float().")
+        cases = x.shape[:1] if x.dim() > 1 else x.shape[:0]
+        fitting = {(*cases, width), (*x.shape[:2], width)} if x.dim() == 3 else {(*cases, width)}
+        if tuple(condition.shape) not in fitting:
+            raise ValueError(
+                f"{name} got a condition of the shape {tuple(condition.shape)} for x of the shape {tuple(x.shape)}: "
+                f"give it {' or '.join(map(str, sorted(fitting, key=len)))}."
+            )
+
 
 class AdaptiveLayerNorm(_Adaptive):
     """Adaptive layer norm: (1 + γ(c)) ⊙ LN(x) + β(c), with γ and β linear in the condition and zero at the start.
@@ -43,11 +60,14 @@ class AdaptiveLayerNorm(_Adaptive):
     (batch, time, condition_width) for a condition of each position. With `gate` the result is (y, α(c)): multiply the
     residual branch with α, which starts at zero (adaLN-Zero). x-transformers has no β (`shift=False`).
 
+    Raises ValueError for another width, or a condition that doesn't go with `x`; TypeError where either holds integers.
+
     Source: Peebles, Xie 2022, DiT (arXiv 2212.09748), §3.2
     """
 
+    @checked
     def __init__(
-        self, width: int, condition_width: int, *, shift: bool = True, gate: bool = False, eps: float = 1e-5
+        self, width: int, condition_width: int, *, shift: bool = True, gate: bool = False, eps: Eps = 1e-5
     ) -> None:
         norm = LayerNorm(width, eps=eps, gain=False, bias=False, image_axes="c")
         super().__init__(norm, condition_width, shift=shift, gate=gate)
@@ -56,12 +76,13 @@ class AdaptiveLayerNorm(_Adaptive):
 class AdaptiveRMSNorm(_Adaptive):
     """Adaptive RMS norm: (1 + γ(c)) ⊙ RMSNorm(x), with γ linear in the condition and zero at the start.
 
-    Shapes and `gate` as in AdaptiveLayerNorm; `shift` adds a β(c), which neither x-transformers nor the usual models
-    of this kind have.
+    Shapes, errors and `gate` as in AdaptiveLayerNorm; `shift` adds a β(c), which neither x-transformers nor the usual
+    models of this kind have.
     """
 
+    @checked
     def __init__(
-        self, width: int, condition_width: int, *, shift: bool = False, gate: bool = False, eps: float = 1e-5
+        self, width: int, condition_width: int, *, shift: bool = False, gate: bool = False, eps: Eps = 1e-5
     ) -> None:
         norm = RMSNorm(width, eps=eps, gain=False, image_axes="c")
         super().__init__(norm, condition_width, shift=shift, gate=gate)

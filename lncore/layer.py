@@ -30,10 +30,7 @@ class NormLayer(nn.Module, ABC):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise ValueError(
-                f"{type(self).__name__}: the width is {width!r}, but must be a whole number of at least 1."
-            )
+        check_width(type(self).__name__, "width", width)
         self.width = width
 
     @abstractmethod
@@ -69,6 +66,12 @@ class NormLayer(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return str(self.width)
+
+
+def check_width(owner: str, name: str, width: int) -> None:
+    """Raise ValueError unless `width`, the `name` of `owner`, is a whole number of at least 1."""
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise ValueError(f"{owner}: the {name} is {width!r}, but must be a whole number of at least 1.")
 
 
 def feature_axis(x: Tensor) -> int:

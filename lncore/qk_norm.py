@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from lncore.layer import check_width
 from lncore.moments import widen
 from lncore.norms.layer_norm import LayerNorm
 from lncore.norms.rms_norm import RMSNorm
@@ -28,6 +29,7 @@ class QKNorm(nn.Module):
         eps: keeps the division finite
     Helps: large learning rates and large models, whose logits otherwise grow until attention is one-hot
     Hurts: tasks that need attention sharper than the bound allows
+    Raises: ValueError for another width of the heads, TypeError for integers, OptionError for an ε below 0
     """
 
     @checked
@@ -40,6 +42,8 @@ class QKNorm(nn.Module):
         eps: Annotated[float, Range(ge=0, le=1)] = 1e-6,
     ) -> None:
         super().__init__()
+        check_width(type(self).__name__, "head width", head_width)
+        self.head_width = head_width
         self.kind = kind
         self.eps = eps
         if kind == "l2":
@@ -51,9 +55,22 @@ class QKNorm(nn.Module):
             self.factor = head_width**-0.5
 
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        self._check("queries", query)
+        self._check("keys", key)
         if self.kind == "l2":
             return self._unit(query) * self.scale.to(query.dtype), self._unit(key)
         return self._per_head(self.query, query) * self.factor, self._per_head(self.key, key)
+
+    def _check(self, name: str, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise TypeError(
+                f"QKNorm got {name} of {x.dtype}, but normalizes floating point numbers only: use {name}.float()."
+            )
+        if x.shape[-1:] != (self.head_width,):
+            raise ValueError(
+                f"QKNorm of head width {self.head_width} got {name} of the shape {tuple(x.shape)}: give it (batch, "
+                f"heads, time, {self.head_width})."
+            )
 
     @staticmethod
     def _per_head(norm: nn.Module, x: Tensor) -> Tensor:
