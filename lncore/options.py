@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
-Instance = TypeVar("Instance")
+Owner = TypeVar("Owner")
+Result = TypeVar("Result")
 
 
 class OptionError(ValueError):
@@ -158,27 +159,28 @@ def _read_optional(annotation: Any) -> OptionType:
 
 
 @functools.cache
-def option_types(constructor: Callable[..., Any]) -> dict[str, OptionType]:
-    """The keyword-only arguments of a constructor: the options of a variant, in their order."""
-    hints = typing.get_type_hints(constructor, include_extras=True)
+def option_types(method: Callable[..., Any]) -> dict[str, OptionType]:
+    """The keyword-only arguments of a constructor or class method: the options of a variant, in their order."""
+    hints = typing.get_type_hints(method, include_extras=True)
     return {
         name: read_type(hints[name])
-        for name, parameter in inspect.signature(constructor).parameters.items()
+        for name, parameter in inspect.signature(method).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
 
 
 def checked(
-    init: Callable[Concatenate[Instance, Parameters], None],
-) -> Callable[Concatenate[Instance, Parameters], None]:
-    """Make a constructor refuse options outside the bounds its annotations state."""
+    method: Callable[Concatenate[Owner, Parameters], Result],
+) -> Callable[Concatenate[Owner, Parameters], Result]:
+    """Make a constructor or class method refuse options outside the bounds its annotations state."""
 
-    @functools.wraps(init)
-    def checked_init(self: Instance, /, *args: Parameters.args, **options: Parameters.kwargs) -> None:
-        allowed = option_types(init)
+    @functools.wraps(method)
+    def checked_method(owner: Owner, /, *args: Parameters.args, **options: Parameters.kwargs) -> Result:
+        allowed = option_types(method)
+        cls = owner if isinstance(owner, type) else type(owner)
         for name, value in options.items():
             if name in allowed:
-                allowed[name].check(type(self).__name__, name, value)
-        init(self, *args, **options)
+                allowed[name].check(cls.__name__, name, value)
+        return method(owner, *args, **options)
 
-    return checked_init
+    return checked_method

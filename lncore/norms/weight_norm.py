@@ -32,8 +32,9 @@ class WeightNorm(NormLayer):
         super().__init__(width)
         self.init = init
 
-    @staticmethod
-    def reparametrize(layer: nn.Module, *, init: Literal["data", "weight"] = "data") -> nn.Module:
+    @classmethod
+    @checked
+    def reparametrize(cls, layer: nn.Module, *, init: Literal["data", "weight"] = "data") -> nn.Module:
         return normalize_weight(check_weight_layer("weight_norm", layer), data_init=init == "data")
 
     def normalize(self, x: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from lncore.layer import Eps, NormLayer
 from lncore.options import Range, checked
 from lncore.reparametrize import check_weight_layer, standardize_weight
 
+Gamma = Annotated[float, Range(gt=0, le=100)]
+
 
 class WeightStandardization(NormLayer):
     """Weight standardization: each output's weights have mean 0 and variance 1/fan-in; nothing is done to activations.
@@ -35,7 +37,7 @@ class WeightStandardization(NormLayer):
         width: int,
         *,
         scaled: bool = True,
-        gamma: Annotated[float, Range(gt=0, le=100)] = 1.0,
+        gamma: Gamma = 1.0,
         gain: bool = True,
         eps: Eps = 1e-6,
     ) -> None:
@@ -45,9 +47,10 @@ class WeightStandardization(NormLayer):
         self.gain = gain
         self.eps = eps
 
-    @staticmethod
+    @classmethod
+    @checked
     def reparametrize(
-        layer: nn.Module, *, scaled: bool = True, gamma: float = 1.0, gain: bool = True, eps: float = 1e-6
+        cls, layer: nn.Module, *, scaled: bool = True, gamma: Gamma = 1.0, gain: bool = True, eps: Eps = 1e-6
     ) -> nn.Module:
         fan_in = check_weight_layer("weight_standardization", layer).get_parameter("weight")[0].numel()
         factor = gamma / fan_in**0.5 if scaled else gamma

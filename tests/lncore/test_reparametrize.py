@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lncore import menu, reference
+from lncore.norms.weight_norm import WeightNorm
+from lncore.norms.weight_standardization import WeightStandardization
+from lncore.options import OptionError
 from tests.lncore.variants import inputs
 
 LAYERS: dict[str, Callable[[], tuple[Any, Tensor]]] = {
@@ -70,3 +73,14 @@ class TestWeights:
 def test_only_weight_layers_can_be_reparametrized(name: str) -> None:
     with pytest.raises(TypeError, match="not on Embedding"):
         menu.normalization(name).reparametrize(nn.Embedding(3, 4))
+
+
+def test_options_are_checked_where_a_layer_is_wrapped_without_the_menu() -> None:
+    layer = nn.Linear(5, 7)
+    with pytest.raises(OptionError, match="WeightStandardization: eps is -1, but must be at least 0"):
+        WeightStandardization.reparametrize(layer, eps=-1)
+    with pytest.raises(OptionError, match=r"WeightStandardization: gamma is 0, but must be .*above 0"):
+        WeightStandardization.reparametrize(layer, gamma=0)
+    with pytest.raises(OptionError, match="WeightNorm: init is 'foo', but must be one of 'data', 'weight'"):
+        WeightNorm.reparametrize(layer, init="foo")  # type: ignore[arg-type]
+    assert not nn.utils.parametrize.is_parametrized(layer)
