@@ -82,37 +82,37 @@ def standardize_weight(layer: nn.Module, *, factor: float, eps: float, gain: boo
 def _initialize_once(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     """Before a forward pass: initialize from this batch when that is still to do.
 
-    `pending` spares the look at the buffer, which would wait for the device at every step; the buffer is what a saved
-    layer remembers, so a resumed one isn't initialized again.
+    `pending` spares the second pass at every step but a process's first; the buffer is what a saved layer remembers, so
+    that a resumed one isn't initialized again.
     """
     weight = _normalized_weight(layer)
     if not (weight.pending and layer.training and inputs[0].shape[0] > 1):
         return
     weight.pending = False
-    if not bool(weight.initialized):
-        _initialize(layer, weight, inputs[0])
+    _initialize(layer, weight.initialized, inputs[0])
 
 
-@torch.compiler.disable
 @torch.no_grad()
-def _initialize(layer: nn.Module, weight: NormalizedWeight, batch: Tensor) -> None:
-    """Choose g and the bias so that every output has mean 0 and variance 1 over `batch`.
+def _initialize(layer: nn.Module, initialized: Tensor, batch: Tensor) -> None:
+    """Choose g and the bias so that every output has mean 0 and variance 1 over `batch`, unless that is done already.
 
-    Salimans and Kingma 2016, §3: t = v·x/‖v‖, g = 1/σ[t], b = −μ[t]/σ[t].
+    Salimans and Kingma 2016, §3: t = v·x/‖v‖, g = 1/σ[t], b = −μ[t]/σ[t]. Whether it is done stays on the device: no
+    branch hangs on it, so a compiler traces the first step as any other.
     """
-    weight.initialized.fill_(True)
-    parameters = dict(layer.named_parameters())
-    gain, bias = parameters["parametrizations.weight.original0"], parameters.get("bias")
+    gain = layer.get_parameter("parametrizations.weight.original0")
+    bias = None if layer.bias is None else layer.get_parameter("bias")
+    kept = gain.clone(), None if bias is None else bias.clone()
     gain.fill_(1.0)
     if bias is not None:
         bias.zero_()
-    response = layer(batch)
+    response = layer.forward(batch)
     features = response if isinstance(layer, nn.Linear) else response.movedim(1, -1)
     statistics = moments(features.flatten(0, -2), 0)
     scale = torch.rsqrt(statistics.variance[0] + 1e-10)
-    gain.copy_(scale)
+    gain.copy_(torch.where(initialized, kept[0], scale))
     if bias is not None:
-        bias.copy_(-statistics.mean[0] * scale)
+        bias.copy_(torch.where(initialized, kept[1], -statistics.mean[0] * scale))
+    initialized.fill_(True)
 
 
 def _normalized_weight(layer: nn.Module) -> NormalizedWeight:

@@ -56,6 +56,17 @@ class TestWeights:
         wrapped(x).square().sum().backward()
         assert all(parameter.grad is not None for parameter in wrapped.parameters())
 
+    def test_weight_norm_from_data_compiles_without_a_break_before_its_first_batch(self, kind: str) -> None:
+        layer, x = LAYERS[kind]()
+        wrapped = menu.normalization("weight_norm").reparametrize(layer)
+        twin = copy.deepcopy(wrapped)
+        torch._dynamo.reset()
+        compiled = torch.compile(wrapped, backend="aot_eager", fullgraph=True)
+        for batch in (x, x * 2):
+            torch.testing.assert_close(compiled(batch), twin(batch))
+        for name, value in twin.state_dict().items():
+            torch.testing.assert_close(wrapped.state_dict()[name], value)
+
     @pytest.mark.parametrize("name", ["weight_norm", "weight_standardization"])
     def test_it_can_be_copied_compiled_and_saved(self, kind: str, name: str) -> None:
         layer, x = LAYERS[kind]()
