@@ -26,6 +26,7 @@ class BatchNorm(NormLayer):
     Training uses the statistics of the batch and keeps running ones, evaluation the running ones. Batch normalization
     doesn't see a constant added to a feature, so the first case is subtracted before anything is summed: that keeps
     float32 exact at large offsets, where torch loses digits. Running variances are unbiased, as in torch and the paper.
+    ε is 1e-5 in torch and flax, as here; models that timm took over from TensorFlow have 1e-3.
 
     Formula: y = (x − μ_B)/√(σ_B² + ε) ⊙ γ + β
     Source: Ioffe, Szegedy 2015 (arXiv 1502.03167), Algorithms 1 and 2; ε and momentum as in torch

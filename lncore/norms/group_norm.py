@@ -15,7 +15,7 @@ class GroupNorm(NormLayer):
 
     One group is layer normalization, as many groups as features is instance normalization. torch's GroupNorm on
     (batch, channels, time) takes its statistics over time too; here a sequence is normalized position by position, so
-    that no position sees a later one.
+    that no position sees a later one. ε is 1e-5 in torch and timm, as here, and 1e-6 in flax.
 
     Formula: y = (x − μ_g)/√(σ_g² + ε) ⊙ γ + β, statistics per case and group g
     Source: Wu, He 2018 (arXiv 1803.08494), §3; ε 1e-5; γ = 0 on the last norm of a residual block (`gain_init=0`)
