@@ -8,13 +8,14 @@ exactly zero.
 Everything here is made of differentiable torch operations, so it works under autograd (twice), vmap and torch.compile.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Axes = int | tuple[int, ...]
+EpsPlace = Literal["inside", "outside"]
 
 
 class Moments(NamedTuple):
@@ -51,6 +52,19 @@ def moments(x: Tensor, axes: Axes) -> Moments:
 def mean_square(x: Tensor, axes: Axes) -> Tensor:
     """Mean of the squares of `x` over `axes`, kept at size 1."""
     return widen(x).square().mean(axes, keepdim=True)
+
+
+def unbiased_variance(variance: Tensor, count: int) -> Tensor:
+    """The unbiased variance of `count` numbers with a biased `variance`; one number keeps the zero it has."""
+    return variance * (count / (count - 1)) if count > 1 else variance
+
+
+def over_root(y: Tensor, square: Tensor, eps: float, place: EpsPlace) -> Tensor:
+    """`y` over √(square + ε), or over √square + ε where the place of ε is outside the root."""
+    if place == "inside":
+        return y * torch.rsqrt(square + eps)
+    # The root of zero has an infinite slope; the smallest normal number keeps the gradient of a zero row finite.
+    return y / (square.clamp(min=torch.finfo(square.dtype).tiny).sqrt() + eps)
 
 
 class BatchMoments(NamedTuple):

@@ -15,11 +15,11 @@ def _double(value: Tensor | float) -> Tensor:
     return torch.as_tensor(value).to(torch.float64)
 
 
-def standardize(x: Tensor, eps: float, axes: Axes) -> Tensor:
-    """(x − μ)/√(σ² + ε), biased variance."""
+def standardize(x: Tensor, eps: float, axes: Axes, *, outside: bool = False, unbiased: bool = False) -> Tensor:
+    """(x − μ)/√(σ² + ε), or (x − μ)/(σ + ε) with ε outside the root."""
     x = _double(x)
-    centred = x - x.mean(axes, keepdim=True)
-    return centred / torch.sqrt((centred**2).mean(axes, keepdim=True) + eps)
+    variance = x.var(axes, keepdim=True, unbiased=unbiased)
+    return (x - x.mean(axes, keepdim=True)) / (torch.sqrt(variance) + eps if outside else torch.sqrt(variance + eps))
 
 
 def layer_norm(
@@ -37,11 +37,14 @@ def rms_norm(
     return x / root * _double(weight)
 
 
-def p_rms_norm(x: Tensor, weight: Tensor | float = 1.0, *, p: float = 0.0625, eps: float = 1e-5) -> Tensor:
+def p_rms_norm(
+    x: Tensor, weight: Tensor | float = 1.0, *, p: float = 0.0625, eps: float = 1e-5, outside: bool = False
+) -> Tensor:
     """Over the last axis, the root mean square taken of its first max(1, ⌊p·n⌋) entries."""
     x = _double(x)
     count = max(1, int(x.shape[-1] * p))
-    root = torch.sqrt((x[..., :count] ** 2).mean(-1, keepdim=True) + eps)
+    square = (x[..., :count] ** 2).mean(-1, keepdim=True)
+    root = torch.sqrt(square) + eps if outside else torch.sqrt(square + eps)
     return x / root * _double(weight)
 
 

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Literal
 
-import torch
 from torch import Tensor
 
 from lncore import kernels
 from lncore.layer import Eps, NormLayer, case_rows, from_case_rows
-from lncore.moments import moments, widen
+from lncore.moments import EpsPlace, moments, over_root, unbiased_variance, widen
 from lncore.options import Range, checked
 
 
@@ -41,7 +40,7 @@ class AdaNorm(NormLayer):
         scale: Annotated[float, Range(gt=0, le=100)] = 2.0,
         k: Annotated[float, Range(ge=0, le=1)] = 0.1,
         eps: Eps = 1e-5,
-        eps_place: Literal["inside", "outside"] = "inside",
+        eps_place: EpsPlace = "inside",
         unbiased: bool = False,
         image_axes: Literal["chw", "c"] = "chw",
     ) -> None:
@@ -61,11 +60,6 @@ class AdaNorm(NormLayer):
     def _standardized(self, rows: Tensor) -> Tensor:
         if self.eps_place == "inside" and not self.unbiased:
             return kernels.layer_norm(widen(rows), None, None, self.eps)
-        statistics, count = moments(rows, -1), rows.shape[-1]
-        variance = statistics.variance
-        if self.unbiased and count > 1:
-            variance = variance * (count / (count - 1))
-        if self.eps_place == "inside":
-            return statistics.deviation * torch.rsqrt(variance + self.eps)
-        # The root of zero has an infinite slope; the smallest normal number keeps a constant row's gradient finite.
-        return statistics.deviation / (variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt() + self.eps)
+        statistics = moments(rows, -1)
+        variance = unbiased_variance(statistics.variance, rows.shape[-1]) if self.unbiased else statistics.variance
+        return over_root(statistics.deviation, variance, self.eps, self.eps_place)

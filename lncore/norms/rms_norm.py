@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from lncore import kernels
@@ -17,7 +16,7 @@ from lncore.layer import (
     gain_parameter,
     whole_case,
 )
-from lncore.moments import mean_square, widen
+from lncore.moments import EpsPlace, mean_square, over_root, widen
 from lncore.options import checked
 
 
@@ -53,7 +52,7 @@ class RMSNorm(NormLayer):
         width: int,
         *,
         eps: Eps = 1e-5,
-        eps_place: Literal["inside", "outside"] = "inside",
+        eps_place: EpsPlace = "inside",
         gain: bool = True,
         bias: bool = False,
         gain_init: Gain = 1.0,
@@ -91,9 +90,7 @@ class RMSNorm(NormLayer):
         return y if bias is None else (y + bias).to(rows.dtype)
 
     def _uncommon(self, rows: Tensor, weight: Tensor | None) -> Tensor:
-        square = mean_square(rows, -1)
-        root = torch.sqrt(square + self.eps) if self.eps_place == "inside" else torch.sqrt(square) + self.eps
-        y = widen(rows) / root
+        y = over_root(widen(rows), mean_square(rows, -1), self.eps, self.eps_place)
         if self.casting == "first":
             y = y.to(rows.dtype)
         return (y if weight is None else y * (weight + self.offset if self.offset else weight)).to(rows.dtype)

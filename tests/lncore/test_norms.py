@@ -171,6 +171,32 @@ class TestDetachNorm:
         assert not torch.allclose(gradients[0], gradients[2])
 
 
+class TestPlaceOfEpsilon:
+    """An ε of 0.1 shows where it stands."""
+
+    @pytest.mark.parametrize("name", ["layer_norm_simple", "detach_norm"])
+    @pytest.mark.parametrize("unbiased", [False, True])
+    @pytest.mark.parametrize("place", ["inside", "outside"])
+    def test_of_the_deviation_is_chosen_beside_its_bias(self, name: str, unbiased: bool, place: str) -> None:
+        x = inputs((4, 8))
+        wanted = reference.standardize(x, 0.1, (-1,), outside=place == "outside", unbiased=unbiased)
+        y = make(name, eps=0.1, eps_place=place, unbiased=unbiased)(x)
+        torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("place", ["inside", "outside"])
+    def test_of_a_partial_root_mean_square_is_chosen(self, place: str) -> None:
+        x = inputs((4, 8))
+        wanted = reference.p_rms_norm(x, p=0.5, eps=0.1, outside=place == "outside")
+        torch.testing.assert_close(make("p_rms_norm", p=0.5, eps=0.1, eps_place=place)(x), wanted.float())
+
+    @pytest.mark.parametrize("name", ["layer_norm_simple", "detach_norm", "p_rms_norm", "rms_norm"])
+    def test_outside_leaves_the_gradient_of_a_row_of_zeros_finite(self, name: str) -> None:
+        x = torch.zeros(2, 8, requires_grad=True)
+        make(name, eps_place="outside")(x).sum().backward()
+        assert x.grad is not None
+        assert x.grad.isfinite().all()
+
+
 class TestAdaNorm:
     def test_the_authors_code_uses_the_unbiased_deviation_and_epsilon_outside(self) -> None:
         x = inputs((4, 8))
