@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,13 +75,17 @@ class Client:
     def post(self, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any) -> Any:
         return self.request("POST", path, body=body, query=query, headers=headers).json()
 
-    def create(self, path: str, body: Any) -> Any:
-        """POST what is to exist once: tried again while the service is away, under one key, so that nothing doubles."""
+    def create(self, path: str, body: Any, say: Callable[[str], None]) -> Any:
+        """POST what is to exist once: tried again while the service is away, under one key, so that nothing doubles.
+
+        `say` is told why it takes longer.
+        """
         key = {"Idempotency-Key": uuid.uuid4().hex}
         for wait in RETRY_SECONDS:
             try:
                 return self.post(path, body, headers=key)
-            except ServiceAwayError:
+            except ServiceAwayError as error:
+                say(f"{error.message} Trying again in {wait:g} s …")
                 time.sleep(wait)
         return self.post(path, body, headers=key)
 

@@ -51,7 +51,7 @@ def _watch(client: Client, place: Place, *, as_json: bool) -> None:
 def send(client: Client, document: Document, *, dry_run: bool = False) -> Record:
     """Post the document where it belongs."""
     path = "/v1/studies" if is_study(document) else "/v1/jobs"
-    answer: Record = client.post(path, document, dry_run="true") if dry_run else client.create(path, document)
+    answer: Record = client.post(path, document, dry_run="true") if dry_run else client.create(path, document, say)
     return answer
 
 
