@@ -38,7 +38,11 @@ def test_a_norm_that_acts_on_weights_is_refused(kind: Any, name: str) -> None:
         kind(3, 4, norm=menu.normalization(name))
 
 
-@pytest.mark.parametrize("given", ["layer_norm", 3, LayerNorm(4), lambda _: None], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    ["layer_norm", 3, LayerNorm(4), lambda _: None],
+    ids=["a name", "a number", "a layer", "a function of nothing"],
+)
 @pytest.mark.parametrize("path", ["norm", "input_norm", "recurrent_norm"])
 @pytest.mark.parametrize("kind", [LSTM, GRU])
 def test_what_makes_no_norm_is_told_what_would(kind: Any, path: str, given: Any) -> None:
