@@ -91,28 +91,29 @@ def test_events_of_a_run_come_in_order_and_in_pages(api: TestClient, store: Data
     assert walked == kinds
 
 
-def test_lines_are_read_from_the_end_and_then_followed(api: TestClient, store: Database) -> None:
+def with_log(api: TestClient, store: Database, count: int) -> tuple[str, int]:
+    """A running run that has reported so many lines, and its token."""
     run = submitted(api, seeds=1)[0]
     with store.write() as c:
         worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
         claim = runs.claim(c, worker.id, queues=["default"])
         assert claim is not None
-        runs.report(c, run, claim.token, Report(number=1, lines=lines(1, 5)))
+        runs.report(c, run, claim.token, Report(number=1, lines=lines(1, count)))
+    return run, claim.token
+
+
+def test_lines_are_read_from_the_end_and_then_followed(api: TestClient, store: Database) -> None:
+    run, token = with_log(api, store, 5)
     tail = api.get(f"/v1/runs/{run}/logs", params={"limit": 2}).json()
     assert [line["line"] for line in tail["data"]] == ["line 4", "line 5"]
     with store.write() as c:
-        runs.report(c, run, claim.token, Report(number=2, lines=lines(6, 7)))
+        runs.report(c, run, token, Report(number=2, lines=lines(6, 7)))
     news = api.get(f"/v1/runs/{run}/logs", params={"cursor": tail["next_cursor"]}).json()
     assert [line["line"] for line in news["data"]] == ["line 6", "line 7"]
 
 
 def test_the_whole_log_is_read_in_pages_and_as_text(api: TestClient, store: Database) -> None:
-    run = submitted(api, seeds=1)[0]
-    with store.write() as c:
-        worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
-        claim = runs.claim(c, worker.id, queues=["default"])
-        assert claim is not None
-        runs.report(c, run, claim.token, Report(number=1, lines=lines(1, 1500)))
+    run, _ = with_log(api, store, 1500)
     expected = [f"line {number}" for number in range(1, 1501)]
     walked: list[str] = []
     page: dict[str, Any] = {"next_cursor": "0.0", "has_more": True}
