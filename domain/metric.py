@@ -50,8 +50,12 @@ MEASURED = {
         name="samples_per_second", label="samples per second", unit="1/s", lower_is_better=False
     ),
     "peak_memory": Metric(name="peak_memory", label="peak memory", unit="MB", scale=1e-6),
+    "gpu_utilization": Metric(
+        name="gpu_utilization", label="GPU utilization", unit="%", scale=100.0, lower_is_better=False
+    ),
+    "gpu_memory": Metric(name="gpu_memory", label="GPU memory in use", unit="MB", scale=1e-6),
 }
-"""What every run measures of itself, stored in seconds, 1/s and bytes."""
+"""What every run measures of itself, stored in seconds, 1/s, bytes and shares; the last two on a GPU only."""
 
 
 def metric_names(catalog: Catalog, *, splits: Sequence[str] = SPLITS, measured: bool = True) -> list[str]:

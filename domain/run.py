@@ -238,7 +238,9 @@ class Worker(Record):
     last_heartbeat_at: datetime
     stopped_at: datetime | None
     measures: dict[str, Any]
-    """What it last measured: memory, GPU use, free disk."""
+    """What it last measured: `cpu_percent`, and in bytes `memory_used`, `memory_total`, `disk_free`; on a GPU also
+    `gpu_name`, `gpu_percent` (left out where the driver doesn't say), `gpu_memory_used` and `gpu_memory_total`.
+    """
 
 
 class Claim(Record):

@@ -23,8 +23,13 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
-_STRICT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-"""Must be there before CUDA starts; deterministic runs need it."""
+_CUDA = {
+    # Deterministic runs need it.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    # So that a number in CUDA_VISIBLE_DEVICES means the GPU it means to nvidia-smi and NVML.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+}
+"""Must be there before CUDA starts."""
 
 
 class RunnerFailedError(RuntimeError):
@@ -125,4 +130,4 @@ def _environment(settings: Settings) -> dict[str, str]:
     """What a runner gets: the settings without secrets it has no use for, and how glibc and cuBLAS should behave."""
     given = {**os.environ, **settings.environment()}
     kept = {name: value for name, value in given.items() if not name.removesuffix("_FILE").startswith(_SECRETS)}
-    return {**kept, **_STRICT, **(MALLOC if sys.platform == "linux" else {})}
+    return {**kept, **_CUDA, **(MALLOC if sys.platform == "linux" else {})}

@@ -18,6 +18,7 @@ from domain.errors import NotFound
 from domain.run import RunStatus, Worker
 from domain.settings import Settings
 from domain.store import runs, workers
+from worker.gpu import Gpu
 from worker.supervising.board import Board
 from worker.supervising.slot import devices_served
 from worker.supervising.supervision import DATABASE_DOWN
@@ -48,6 +49,7 @@ class Presence:
         self._is_leaving = False
         self._idle_since: float | None = None
         self._said_draining = False
+        self._gpu = Gpu()
         # The database is touched under this lock, and a fork waits for it: a child that inherited SQLite's own locks in
         # a held state would hang for ever.
         self._lock = threading.Lock()
@@ -123,14 +125,14 @@ class Presence:
                 queues=self._settings.serves,
                 device=facts["device"],
                 device_name=facts["device_name"],
-                measures=measure(self._settings),
+                measures=self._measure(),
             )
         self._board.worker_id = me.id
 
     def _beat(self, database: Database) -> None:
         try:
             with database.write() as c:
-                me = workers.beat(c, self._board.worker_id, measures=measure(self._settings))
+                me = workers.beat(c, self._board.worker_id, measures=self._measure())
         except NotFound:
             logger.warning("The database has forgotten this worker; registering anew")
             self._register(database)
@@ -138,6 +140,10 @@ class Presence:
         if me.draining and not self._board.draining:
             self._board.draining = True
         self._watch(database)
+
+    def _measure(self) -> dict[str, Any]:
+        on_gpu = self._board.facts.get("device") == "cuda"
+        return {**measure(self._settings), **(measure_gpu(self._gpu) if on_gpu else {})}
 
     def _drain(self, database: Database) -> None:
         with database.write() as c:
@@ -205,3 +211,12 @@ def measure(settings: Settings) -> dict[str, Any]:
         "memory_total": memory.total,
         "disk_free": psutil.disk_usage(str(settings.runs_dir)).free,
     }
+
+
+def measure_gpu(gpu: Gpu) -> dict[str, Any]:
+    """What the workers page shows of this worker's GPU; nothing where its driver can't be asked."""
+    use = gpu.use()
+    if use is None:
+        return {}
+    percent = {} if use.utilization is None else {"gpu_percent": round(100 * use.utilization, 1)}
+    return {"gpu_name": use.name, **percent, "gpu_memory_used": use.memory_used, "gpu_memory_total": use.memory_total}

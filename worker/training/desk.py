@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from domain.event import EventKind, Level
+from domain.metric import MEASURED
 from domain.run import Orders, Phase
 from domain.training import TrainingSpec
 from worker.protocol import checkpoint
@@ -16,7 +17,7 @@ from worker.training import state
 from worker.training.learner import Learner
 from worker.training.ledger import Row
 
-MEASURED_OR_TRAINED = ("train_", "step_time", "samples_per_second", "peak_memory")
+MEASURED_OR_TRAINED = ("train_", *MEASURED)
 """Series with a value every few steps: curves say more of them than lines would."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

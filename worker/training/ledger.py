@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from worker.training.measure import TrainingClock, Window, cost
+from worker.training.measure import TrainingClock, Window, cost, gpu_of
 
 BLOCK = 50
 """Steps between two readings of the losses. A diverged run is stopped at the end of a block, which is a matter of steps
@@ -80,5 +80,6 @@ class Ledger:
         now = self._clock.seconds
         if step > since and now > before:
             window = Window(step - since, (step - since) * self._cases, now - before, self._device)
-            self._desk.record([(series, step, value) for series, value in cost(window).items()])
+            found = cost(window, gpu_of(self._device))
+            self._desk.record([(series, step, value) for series, value in found.items()])
         self._measured = (step, now)

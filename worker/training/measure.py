@@ -1,5 +1,6 @@
 """What a run costs: time per step, throughput and memory, measured for every run because cost is half of the answer."""
 
+import functools
 import resource
 import sys
 import time
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from worker.gpu import Gpu
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -22,13 +25,28 @@ class Window:
     device: torch.device
 
 
-def cost(window: Window) -> dict[str, float]:
-    """The measured series at the end of a window: seconds per step, cases per second, bytes."""
+def cost(window: Window, gpu: Gpu | None) -> dict[str, float]:
+    """The measured series at the end of a window, in seconds, 1/s, bytes and shares."""
     return {
         "step_time": window.seconds / window.steps,
         "samples_per_second": window.cases / window.seconds,
         "peak_memory": peak_memory(window.device),
+        **(_use(gpu) if gpu is not None else {}),
     }
+
+
+def _use(gpu: Gpu) -> dict[str, float]:
+    use = gpu.use()
+    if use is None:
+        return {}
+    utilization = {} if use.utilization is None else {"gpu_utilization": use.utilization}
+    return {**utilization, "gpu_memory": float(use.memory_used)}
+
+
+@functools.cache
+def gpu_of(device: torch.device) -> Gpu | None:
+    """Whom to ask how much of the device is in use; None for a CPU."""
+    return Gpu() if device.type == "cuda" else None
 
 
 class TrainingClock:
