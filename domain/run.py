@@ -111,12 +111,14 @@ class Action(StrEnum):
 
 
 class Orders(StrEnum):
-    """The answer to a heartbeat: go on, or stop at the next step for one of three reasons."""
+    """The answer to a heartbeat: go on, or stop at the next step for one of these reasons."""
 
     GO = "go"
     CANCEL = "cancel"
     PAUSE = "pause"
     DRAIN = "drain"
+    DEADLINE = "deadline"
+    """Given by the supervising process itself: the run has had its time."""
 
 
 class Record(BaseModel):
@@ -253,3 +255,5 @@ class Claim(Record):
     checkpoint: Checkpoint | None
     """Where to resume, None for a fresh start."""
     lease_seconds: float
+    spent_seconds: float = 0.0
+    """What the attempts before this one took, from each one's claim to its end."""

@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     # Limits.
     max_attempts: int = Field(default=3, ge=1)
     """Attempts in a row without progress before a run is failed."""
+    time_limit: float = Field(default=0, ge=0)
+    """Seconds a run may take, over all attempts and whatever its job says; 0 sets no limit."""
     max_queued_runs: int = Field(default=100_000, ge=1)
     """Queued runs an owner may have."""
     crash_limit: int = Field(default=5, ge=1)

@@ -200,6 +200,16 @@ class TrainingSpec(Strict):
     early_stopping: EarlyStopping | None = None
     compile: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    time_limit: Seconds | None = Field(default=None, exclude_if=_absent)
+    """Seconds a run may take, all its attempts and everything they do counted. A run that isn't done by then fails; a
+    budget in seconds ends well instead."""
+
+    @model_validator(mode="after")
+    def _the_budget_fits_the_time_limit(self) -> "TrainingSpec":
+        seconds = self.budget.seconds
+        if self.time_limit is not None and seconds is not None and seconds >= self.time_limit:
+            raise ValueError(f"time_limit ({self.time_limit:g} s) must be above the budget ({seconds:g} s)")
+        return self
 
 
 def optimizer_menu() -> Mapping[str, type[Strict]]:

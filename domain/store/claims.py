@@ -89,8 +89,21 @@ def _begin_attempt(c: Connection, row: Row[Any], worker_id: str, at: datetime, l
     started = c.execute(update(run).where(run.c.id == row.id).values(**begun).returning(run)).one()
     c.execute(update(worker).where(worker.c.id == worker_id).values(status="busy", run_id=row.id))
     _tell(c, started, step)
-    spec = c.execute(select(job.c.spec).where(job.c.id == row.job_id)).scalar_one()
-    return Claim(run=Run.model_validate(started), token=started.token, spec=spec, checkpoint=saved, lease_seconds=lease)
+    return Claim(
+        run=Run.model_validate(started),
+        token=started.token,
+        spec=c.execute(select(job.c.spec).where(job.c.id == row.job_id)).scalar_one(),
+        checkpoint=saved,
+        lease_seconds=lease,
+        spent_seconds=_spent(c, row.id),
+    )
+
+
+def _spent(c: Connection, run_id: str) -> float:
+    """Seconds that the ended attempts at a run took."""
+    times = c.execute(select(attempt.c.started_at, attempt.c.ended_at).where(attempt.c.run_id == run_id))
+    taken = [ended - started for started, ended in times if ended is not None]
+    return sum(taken, timedelta()).total_seconds()
 
 
 def _resume_point(c: Connection, row: Row[Any]) -> Checkpoint | None:

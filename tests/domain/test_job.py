@@ -138,6 +138,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str, str]] = [
         "wrong_value",
         "needs a momentum",
     ),
+    ({"training": training(budget={"seconds": 60}, time_limit=60)}, "/training", "wrong_value", "above the budget"),
     (
         {"training": training(schedule={"kind": "cosine"})},
         "/training/schedule/kind",

@@ -14,25 +14,27 @@ _GIVEN_BACK: dict[Orders, GivenBack] = {Orders.DRAIN: "drained", Orders.PAUSE: "
 
 
 def how_it_ended(
-    end: Mapping[str, Any] | None, stopping: Orders, status: int | None, oom_kills_before: int
+    end: Mapping[str, Any] | None, stopping: Orders, status: int | None, oom_kills_before: int, late: Ending
 ) -> Ending | GivenBack:
     """The end of an attempt in the words of the store.
 
     `end` is the runner's last message, None when it died without one; `stopping` what it had been told; `status` how
-    its process ended, None while it lives.
+    its process ended, None while it lives; `late` the end of a run that was stopped because its time was over.
     """
     if end is None:
-        return diagnose_death(status or 0, oom_kills_before) if stopping is Orders.GO else _stopped(stopping)
+        return diagnose_death(status or 0, oom_kills_before) if stopping is Orders.GO else _stopped(stopping, late)
     if end["how"] == "succeeded":
         return Ending.succeeded(Outcome(end["outcome"]), end["message"])
     if end["how"] == "stopped":
-        return _stopped(Orders(end["orders"]))
+        return _stopped(Orders(end["orders"]), late)
     responsible, traceback = Responsible(end["responsible"]), end.get("traceback")
     return Ending.failed(responsible, end["reason"], end["message"], traceback=traceback, exit_code=status)
 
 
-def _stopped(orders: Orders) -> Ending | GivenBack:
-    return Ending.cancelled() if orders is Orders.CANCEL else _GIVEN_BACK[orders]
+def _stopped(orders: Orders, late: Ending) -> Ending | GivenBack:
+    if orders is Orders.CANCEL:
+        return Ending.cancelled()
+    return late if orders is Orders.DEADLINE else _GIVEN_BACK[orders]
 
 
 def diagnose_death(status: int, oom_kills_before: int) -> Ending:

@@ -28,6 +28,7 @@ from worker.supervising.diagnosis import GivenBack, how_it_ended
 from worker.supervising.kept_runner import KeptRunner
 from worker.supervising.oom_kills import oom_kills
 from worker.supervising.report import Gatherer, saved_checkpoint
+from worker.supervising.time_limit import TimeLimit
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Supervision:
         self._stopping = Orders.GO
         self._stop_by = 0.0
         self._oom_kills = oom_kills()
+        self._time_limit = TimeLimit(claim, settings)
 
     def run(self) -> None:
         """See the attempt through. On return the runner is idle, or dead and not to be used again."""
@@ -174,8 +176,8 @@ class Supervision:
         self._obey(orders)
 
     def _obey(self, orders: Orders) -> None:
-        """Pass an order on; a person's request outranks the draining that may have come first."""
-        if orders is Orders.GO or orders is self._stopping:
+        """Pass an order on; a person's request outranks what may have come first, draining never does."""
+        if orders in {Orders.GO, self._stopping} or (orders is Orders.DRAIN and self._stopping is not Orders.GO):
             return
         if self._stopping is Orders.GO:
             self._stop_by = time.monotonic() + self._settings.kill_after
@@ -185,6 +187,8 @@ class Supervision:
     def _stop_if_told(self) -> None:
         if self._stopping is Orders.GO and self._is_draining():
             self._obey(Orders.DRAIN)
+        if self._stopping is Orders.GO and self._time_limit.is_over:
+            self._obey(Orders.DEADLINE)
         if self._stopping is not Orders.GO and time.monotonic() > self._stop_by and self._end is None:
             logger.warning("%s: the runner did not stop in time and is killed", self._run_id)
             self._runner.kill()
@@ -212,9 +216,11 @@ class Supervision:
         cut_off = self._log.rest()
         if cut_off:
             self._gatherer.take_line(cut_off)
-        how = how_it_ended(self._end, self._stopping, self._runner.exit_status, self._oom_kills)
+        beat = read_pulse(self._attempt / PULSE)
+        late = self._time_limit.ending(beat.step if beat else self._claim.run.step)
+        how = how_it_ended(self._end, self._stopping, self._runner.exit_status, self._oom_kills, late)
         self._runner.is_clean = self._end is not None and self._end["how"] != "failed"
-        self._unsent.append((self._gatherer.report(read_pulse(self._attempt / PULSE)), self._weights))
+        self._unsent.append((self._gatherer.report(beat), self._weights))
         give_up_at = time.monotonic() + 2 * self._settings.lease
         while True:
             try:

@@ -28,7 +28,7 @@ REASON_ACTS = {
     "oom_gpu": "you: batch size",
     "oom_host": "you: batch size",
     "too_large": "you: the spec",
-    "deadline": "you: the budget",
+    "deadline": "you: time limit",
     "dataset": "you: fetch the dataset",
 }
 

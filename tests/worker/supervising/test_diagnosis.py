@@ -8,11 +8,13 @@ from domain.run import Orders, Outcome, Reason, Responsible, RunStatus
 from worker.protocol.exits import FENCED, PREEMPTED
 from worker.supervising.diagnosis import how_it_ended
 
+LATE = Ending.failed(Responsible.SPEC, Reason.DEADLINE, "time over")
+
 
 def ended(
     status: int | None, end: Mapping[str, object] | None = None, stopping: Orders = Orders.GO, kills: int = 10**9
 ) -> Ending:
-    how = how_it_ended(end, stopping, status, kills)
+    how = how_it_ended(end, stopping, status, kills, LATE)
     assert isinstance(how, Ending)
     return how
 
@@ -36,12 +38,18 @@ def test_exit_statuses_that_mean_something() -> None:
 
 def test_what_was_asked_for_decides_how_a_stopped_run_ends() -> None:
     stopped = {"how": "stopped", "orders": "pause", "step": 7}
-    assert how_it_ended(stopped, Orders.PAUSE, None, 0) == "paused"
-    assert how_it_ended({**stopped, "orders": "drain"}, Orders.DRAIN, None, 0) == "drained"
+    assert how_it_ended(stopped, Orders.PAUSE, None, 0, LATE) == "paused"
+    assert how_it_ended({**stopped, "orders": "drain"}, Orders.DRAIN, None, 0, LATE) == "drained"
     assert ended(None, {**stopped, "orders": "cancel"}).status is RunStatus.CANCELLED
     # It was killed because it didn't stop in time: the last checkpoint is as good.
-    assert how_it_ended(None, Orders.DRAIN, -9, 0) == "drained"
+    assert how_it_ended(None, Orders.DRAIN, -9, 0, LATE) == "drained"
     assert ended(-9, None, Orders.CANCEL).status is RunStatus.CANCELLED
+
+
+def test_a_run_whose_time_is_over_fails_whether_it_stopped_or_was_killed() -> None:
+    stopped = {"how": "stopped", "orders": "deadline", "step": 7}
+    assert ended(None, stopped, Orders.DEADLINE) is LATE
+    assert ended(-9, None, Orders.DEADLINE) is LATE
 
 
 def test_an_order_that_came_too_late_changes_nothing() -> None:

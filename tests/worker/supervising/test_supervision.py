@@ -209,6 +209,29 @@ def test_a_cancelled_run_ends_at_the_next_step_and_the_runner_stays_warm(plant: 
     assert plant.runner().pid == warm
 
 
+def test_a_run_that_takes_too_long_fails_once_keeps_its_checkpoint_and_leaves_the_runner_warm(plant: Plant) -> None:
+    """Also when it was killed meanwhile: the time of every attempt counts."""
+    limited = long_job(steps=1_000_000)
+    limited["training"]["time_limit"] = 3
+    run = plant.submit(limited)[0]
+    wait_for_step(plant, run, 60)
+    plant.runner().send_signal(signal.SIGKILL)
+    wait_for_step(plant, run, 100, token=2)
+    warm = plant.runner().pid
+    ended = plant.ended(run.id)
+    assert (ended.status, ended.responsible, ended.reason) == (RunStatus.FAILED, Responsible.SPEC, Reason.DEADLINE)
+    assert "the limit of training.time_limit" in (ended.message or "")
+    with plant.database.read() as c:
+        tries = runs.attempts(c, run.id)
+        newest = runs.checkpoints(c, run.id)[0]
+    assert [attempt.ending for attempt in tries] == ["retried", "failed"]
+    assert sum((attempt.ended_at - attempt.started_at).total_seconds() for attempt in tries if attempt.ended_at) >= 3
+    assert newest.step == ended.step
+    checkpoint.verify(plant.settings.runs_dir / newest.path, newest.digest)
+    plant.ended(plant.submit(raw_job())[0].id)
+    assert plant.runner().pid == warm
+
+
 def test_a_runner_that_hangs_is_killed_and_the_run_tried_again(plant: Plant, undisturbed: Run) -> None:
     run = plant.submit(long_job())[0]
     wait_for_step(plant, run, 100)
