@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from cli import access, compare, control, datasets, demo, look, progress, submit, up
 from cli.exits import CommandError, ExitCode
 from cli.output import complain
-from domain.errors import InvalidSettings
-from domain.settings import PREFIX
+from domain.settings import PREFIX, InvalidSettings
 
 EPILOG = """Exit codes: 0 all well · 1 a run failed or the stack could not run · 2 bad usage or input · 3 not found ·
 4 no access · 5 no service answers · 6 not possible in this state · 7 error of the service · 130 interrupted.

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from domain.errors import InvalidSettings
 
+__all__ = ["LOOPBACK", "PREFIX", "InvalidSettings", "Settings"]
+
 PREFIX = "NORMLAB_"
 SECRETS = ("database_url", "broker_url", "owner_key", "key")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     # HTTP.
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65535)
-    allowed_hosts: Words = ("localhost", "127.0.0.1", "[::1]", "testserver")
+    allowed_hosts: Words = ("localhost", "127.0.0.1", "[::1]")
     """Host headers that are answered; a name of another machine must be added here."""
     auth: bool = True
     """Off only on loopback, and only by saying so."""

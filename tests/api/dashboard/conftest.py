@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from api.application import create_app
 from domain.database import Database, create_schema
 from domain.settings import Settings
+from tests.api.conftest import app_of
 from tests.browser.sample import Sample
 
 
@@ -39,5 +39,5 @@ def sample(sample_settings: Settings, ids: dict[str, str]) -> Iterator[Database]
 def pages(sample_settings: Settings, ids: dict[str, str]) -> Iterator[TestClient]:
     """A client of the sample's pages."""
     assert ids
-    with TestClient(create_app(sample_settings)) as client:
+    with TestClient(app_of(sample_settings)) as client:
         yield client
