@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from api.answers import PageOf, answered, ask_again, listed, paged
 from api.context import CurrentDatabase
-from api.parameters import Cursor, Limit, Only, RunId, SeqCursor, Statuses
+from api.parameters import Cursor, Limit, Only, RunId, SeqCursor, Statuses, Wait
 from domain.database import Database
 from domain.event import Event
 from domain.run import Action, Attempt, Checkpoint, Outcome, Run
@@ -24,7 +24,6 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 LOOK_AGAIN = 0.25
 """Seconds between looks at a run that somebody waits for."""
 
-Wait = Annotated[float, Query(ge=0, le=60, description="Answer when the run is final, or after so many seconds.")]
 LineCursor = Annotated[
     str | None,
     Query(

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from domain.database import Database
@@ -54,7 +55,7 @@ def test_a_run_shows_its_history_and_its_end(api: TestClient, store: Database) -
 def test_waiting_for_a_run_answers_when_it_ends(api: TestClient, store: Database) -> None:
     run = submitted(api, seeds=1)[0]
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(api.get(f"/v1/runs/{run}", params={"wait": 30})))
+    thread = threading.Thread(target=lambda: answers.append(api.get(f"/v1/runs/{run}", params={"wait": "30s"})))
     thread.start()
     specs.train_all(store)
     thread.join(20)
@@ -66,6 +67,22 @@ def test_waiting_in_vain_answers_with_the_run_as_it_is(api: TestClient) -> None:
     began = time.monotonic()
     assert api.get(f"/v1/runs/{run}", params={"wait": 0.3}).json()["status"] == "queued"
     assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("wait", ["0", "30", "59.5s", "60s", "1m", "0.5m", "0.25"])
+def test_a_wait_is_written_in_seconds_or_minutes(wait: str, api: TestClient, store: Database) -> None:
+    run = submitted(api, seeds=1)[0]
+    specs.train_all(store)
+    assert api.get(f"/v1/runs/{run}", params={"wait": wait}).status_code == 200
+
+
+@pytest.mark.parametrize("wait", ["61s", "1.1m", "2m", "-1", "1h", "30 s", "s", "", "1e1", "١s"])
+def test_a_wait_that_is_too_long_or_no_time_is_refused_in_words(wait: str, api: TestClient) -> None:
+    answer = api.get("/v1/runs/x", params={"wait": wait})
+    assert answer.status_code == 422
+    error = answer.json()["errors"][0]
+    assert (error["pointer"], error["code"]) == ("?wait", "invalid_duration")
+    assert "30s, 1m or 30" in error["detail"]
 
 
 def test_what_is_unchanged_costs_no_body(api: TestClient, store: Database) -> None:
