@@ -36,6 +36,7 @@ from api.routes import (
 )
 from api.routes.jobs import JobEdit
 from api.routes.keys import KeyRequest
+from api.running_keys import RunningKeys
 from api.stream import EventStream
 from domain.catalog import load_catalog
 from domain.database import READERS, Database
@@ -118,7 +119,7 @@ def _lifespan(settings: Settings) -> Lifespan:
         _warn_of_schema(database)
         stream = EventStream(database)
         loop = asyncio.get_running_loop()
-        app.state.context = Context(settings, database, load_catalog(), stream, loop)
+        app.state.context = Context(settings, database, load_catalog(), stream, RunningKeys(), loop)
         try:
             yield
         finally:

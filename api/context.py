@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.running_keys import RunningKeys
 from api.stream import EventStream
 from domain.catalog import Catalog
 from domain.database import Database
@@ -20,6 +21,7 @@ class Context:
     database: Database
     catalog: Catalog
     stream: EventStream
+    running_keys: RunningKeys
     loop: asyncio.AbstractEventLoop
     """Where the stream lives; signal handlers reach it from outside."""
 

@@ -18,8 +18,9 @@ Refusal
 └── StorageFull 507           the disk of the database is full
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from fastapi import FastAPI, Request
@@ -179,6 +180,7 @@ class _Kind(NamedTuple):
     status: HTTPStatus
     code: str
     meaning: str
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 DOMAIN: dict[type[domain.NormLabError], _Kind] = {
@@ -194,11 +196,20 @@ DOMAIN: dict[type[domain.NormLabError], _Kind] = {
     domain.KeyReused: _Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "An Idempotency-Key came back with another body."
     ),
+    domain.KeyRunning: _Kind(
+        HTTPStatus.CONFLICT,
+        "key-running",
+        "The first request with this Idempotency-Key is still being answered; ask again for its answer.",
+        {"Retry-After": "1"},
+    ),
     domain.InvalidCursor: _Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-cursor", "The page cursor isn't one of ours."
     ),
     domain.NotAuthenticated: _Kind(
-        HTTPStatus.UNAUTHORIZED, "not-authenticated", "The request carries no valid key, or a revoked or expired one."
+        HTTPStatus.UNAUTHORIZED,
+        "not-authenticated",
+        "The request carries no valid key, or a revoked or expired one.",
+        {"WWW-Authenticate": 'Bearer realm="normlab"'},
     ),
     domain.NotAllowed: _Kind(HTTPStatus.FORBIDDEN, "not-allowed", "The key is valid and lacks the scope this needs."),
     domain.DatabaseNotReady: _Kind(
@@ -222,9 +233,8 @@ def problem(scope: Scope, error: Exception) -> JSONResponse:
     if isinstance(error, domain.NormLabError):
         kind = next((DOMAIN[each] for each in type(error).__mro__ if each in DOMAIN), None)
         if kind:
-            headers = {"WWW-Authenticate": 'Bearer realm="normlab"'} if kind.status == HTTPStatus.UNAUTHORIZED else {}
             errors = error.errors if isinstance(error, domain.InvalidSpec) else []
-            return _document(scope, kind, _sentence(errors) if errors else str(error), errors, headers)
+            return _document(scope, kind, _sentence(errors) if errors else str(error), errors, kind.headers)
     if isinstance(error, OperationalError) and any(sign in str(error.orig) for sign in FULL_DISK):
         return problem(scope, StorageFull())
     if isinstance(error, DATABASE_AWAY):
@@ -233,7 +243,7 @@ def problem(scope: Scope, error: Exception) -> JSONResponse:
 
 
 def _document(
-    scope: Scope, kind: _Kind, detail: str, errors: Sequence[FieldError], headers: dict[str, str]
+    scope: Scope, kind: _Kind, detail: str, errors: Sequence[FieldError], headers: Mapping[str, str]
 ) -> JSONResponse:
     body = {
         "type": f"/problems/{kind.code}",

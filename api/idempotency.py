@@ -16,7 +16,12 @@ from domain.store.keys import ApiKey
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=255, description="Any text of yours; kept for a day. Repeats are then safe."),
+    Header(
+        min_length=1,
+        max_length=255,
+        description="Any text of yours; kept for a day. A repeat then gets the first answer again, or 409 with"
+        " `Retry-After` while the first is still being answered.",
+    ),
 ]
 
 
@@ -32,22 +37,34 @@ def create(
 ) -> Response:
     """Run `act` in one transaction with the key and the answer, or give the stored answer again.
 
-    Of two at once with one key the second waits for the first's transaction, then finds its answer. A refusal stores
-    nothing, so the corrected request may use the key again. Raises KeyReused when the body is another one.
+    A refusal stores nothing, so the corrected request may use the key again. Raises KeyReused when the body is another
+    one, and KeyRunning while the first request with the key is still being answered, here or by another process.
     """
-    with context_of(request).database.write() as c:
-        if key is None:
+    context = context_of(request)
+    if key is None:
+        with context.database.write() as c:
             return _answer(act(c))
-        place = {"owner": owner.owner, "route": f"{request.method} {request.url.path}", "key": key}
-        known = idempotency.begin(c, **place, body_hash=_hash(raw))
+    place = {"owner": owner.owner, "route": f"{request.method} {request.url.path}", "key": key}
+    body_hash = _hash(raw)
+    with context.database.read() as c:
+        known = idempotency.find(c, **place, body_hash=body_hash)
+    if known is not None:
+        return _again(known)
+    with context.running_keys.hold(**place), context.database.write() as c:
+        # The other request may have ended between the look and the hold.
+        known = idempotency.begin(c, **place, body_hash=body_hash)
         if known is not None:
-            headers = {**known.headers, "Idempotency-Replayed": "true"}
-            return Response(known.body, status_code=known.status, headers=headers)
+            return _again(known)
         response = _answer(act(c))
         kept = {name: response.headers[name] for name in ("content-type", "location", "etag")}
         body = bytes(response.body).decode()
         idempotency.keep(c, **place, status=response.status_code, headers=kept, body=body)
         return response
+
+
+def _again(known: idempotency.Answer) -> Response:
+    headers = {**known.headers, "Idempotency-Replayed": "true"}
+    return Response(known.body, status_code=known.status, headers=headers)
 
 
 def _answer(created: Created) -> Response:

@@ -27,7 +27,7 @@ DESCRIPTION = """Submit training jobs, follow them, and compare normalizations w
 
 Every error is a problem document (RFC 9457) with a stable `type`, a sentence, and `errors` that point at each wrong
 place. Lists are pages: follow `next_cursor` or the `Link` header. Numbers that aren't finite are the texts "NaN",
-"Infinity" and "-Infinity". Send `Idempotency-Key` with a POST and it is safe to repeat."""
+"Infinity" and "-Infinity". Send `Idempotency-Key` with a submission and it is safe to repeat."""
 
 REFUSALS = {
     "401": "No key, or one that is wrong, revoked or expired.",

@@ -30,10 +30,17 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(40.0, connect=5.0)  # the server pings each 15 s
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 """Waits between the tries of what may be repeated; a service that only restarts is back by then."""
+LONGEST_WAIT = 10
+"""Seconds. Who is told to wait longer (the queue is full) wants to know it now."""
 
 
-class ServiceAwayError(CommandError):
-    """Nothing answers, or what answers says 503: the same request may do later."""
+class TryAgainError(CommandError):
+    """Nothing answers, or what answers says when to ask again: the same request may do later."""
+
+    def __init__(self, message: str, *, code: ExitCode, details: tuple[str, ...] = (), wait: float = 0) -> None:
+        super().__init__(message, code=code, details=details)
+        self.wait = wait
+        """Seconds after which the service wants to be asked again."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +83,16 @@ class Client:
         return self.request("POST", path, body=body, query=query, headers=headers).json()
 
     def create(self, path: str, body: Any, say: Callable[[str], None]) -> Any:
-        """POST what is to exist once: tried again while the service is away, under one key, so that nothing doubles.
+        """POST what is to exist once: tried again under one key while the service is away or asks to wait.
 
-        `say` is told why it takes longer.
+        So nothing doubles. `say` is told why it takes longer.
         """
         key = {"Idempotency-Key": uuid.uuid4().hex}
-        for wait in RETRY_SECONDS:
+        for pause in RETRY_SECONDS:
             try:
                 return self.post(path, body, headers=key)
-            except ServiceAwayError as error:
+            except TryAgainError as error:
+                wait = max(pause, error.wait)
                 say(f"{error.message} Trying again in {wait:g} s …")
                 time.sleep(wait)
         return self.post(path, body, headers=key)
@@ -138,8 +146,8 @@ class Client:
                 raise refusal(response)
             yield from parse_events(response.iter_lines())
 
-    def _unreachable(self, error: Exception) -> ServiceAwayError:
-        return ServiceAwayError(
+    def _unreachable(self, error: Exception) -> TryAgainError:
+        return TryAgainError(
             f"No service answers at {self.address.url} ({self.address.found}): {error}.",
             code=ExitCode.UNREACHABLE,
             details=("Start one with `normlab up`, or name another with NORMLAB_URL.",),
@@ -177,8 +185,18 @@ def refusal(response: httpx.Response) -> CommandError:
         details.append(f"request {problem['request_id']}")
     if response.status_code == 401:
         details.append("Set NORMLAB_KEY, or run this where the data directory's owner key can be read.")
-    kind = ServiceAwayError if response.status_code == 503 else CommandError
-    return kind(message, code=code or ExitCode.FAILED, details=tuple(details))
+    wait = retry_after(response)
+    if wait is None:
+        return CommandError(message, code=code or ExitCode.FAILED, details=tuple(details))
+    return TryAgainError(message, code=code or ExitCode.FAILED, details=tuple(details), wait=wait)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """The seconds after which a refused request may be sent again; None when that is no use, or too long to wait."""
+    named = response.headers.get("Retry-After", "")
+    wait = int(named) if named.isdecimal() else 0
+    may = response.status_code == 503 or (response.status_code in {409, 429} and named.isdecimal())
+    return wait if may and wait <= LONGEST_WAIT else None
 
 
 def _line_of(error: Record) -> str:

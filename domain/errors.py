@@ -5,6 +5,7 @@ NormLabError
 ├── NotFound               no such job, run, study, worker or key (404)
 ├── NotPossible            the thing exists, but not in a state that allows this (409)
 ├── KeyReused              an Idempotency-Key came back with another body (422)
+├── KeyRunning             the first request with this Idempotency-Key is still being answered (409)
 ├── InvalidCursor          a page cursor this service did not write (400)
 ├── NotAuthenticated       no key, a wrong one, a revoked or expired one (401)
 ├── NotAllowed             the key's scopes do not cover this (403)
@@ -71,6 +72,11 @@ class KeyReused(NormLabError):
         super().__init__(
             f"Idempotency-Key {key!r} was used before with another body; send the same body, or a new key."
         )
+
+
+class KeyRunning(NormLabError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The first request with Idempotency-Key {key!r} is still being answered; send it again soon.")
 
 
 class InvalidCursor(NormLabError):

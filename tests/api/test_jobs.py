@@ -1,6 +1,5 @@
 """Jobs over HTTP: submitted once, answered in full, refused with pointers."""
 
-import threading
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -98,36 +97,6 @@ def test_the_estimate_comes_from_past_runs_of_the_same_shape(api: TestClient, st
     estimate = submit(api, training=training)["estimate"]
     assert estimate["known"] == 1
     assert abs(estimate["seconds"] - 2 * 1000 * 0.002) < 1e-9
-
-
-def test_one_key_sent_by_many_threads_at_once_makes_one_job(api: TestClient) -> None:
-    answers = []
-
-    def send() -> None:
-        answers.append(api.post("/v1/jobs", json=specs.job(), headers={"Idempotency-Key": "k"}))
-
-    threads = [threading.Thread(target=send) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.text for answer in answers}) == 1
-    assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 11
-    assert {answer.headers["location"] for answer in answers} == {f"/v1/jobs/{answers[0].json()['id']}"}
-    assert len(api.get("/v1/jobs").json()["data"]) == 1
-
-
-def test_a_key_with_another_body_is_refused(api: TestClient) -> None:
-    api.post("/v1/jobs", json=specs.job(), headers={"Idempotency-Key": "k"})
-    answer = api.post("/v1/jobs", json=specs.job(seeds=3), headers={"Idempotency-Key": "k"})
-    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/key-reused")
-
-
-def test_a_refused_request_leaves_its_key_free(api: TestClient) -> None:
-    headers = {"Idempotency-Key": "k"}
-    assert api.post("/v1/jobs", json=specs.job(queue="moon"), headers=headers).status_code == 422
-    assert api.post("/v1/jobs", json=specs.job(), headers=headers).status_code == 201
 
 
 def test_jobs_are_found_by_what_they_train_and_by_words(api: TestClient) -> None:

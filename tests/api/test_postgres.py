@@ -1,6 +1,5 @@
 """The same service over PostgreSQL: what differs there is texts it refuses, locks, and transactions side by side."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -39,22 +38,6 @@ def test_a_study_goes_from_submission_to_verdicts(api: TestClient, store: Databa
     run = api.get("/v1/runs", params={"study": study, "limit": 1}).json()["data"][0]["id"]
     assert api.get("/v1/metrics/series", params={"runs": run, "key": "train_loss"}).json()["curves"][0]["count"] == 10
     assert len(api.get("/v1/metrics/export", params={"study": study}).text.splitlines()) == 1 + 12 * 21
-
-
-def test_one_key_sent_by_many_threads_at_once_makes_one_job(api: TestClient) -> None:
-    answers = []
-
-    def send() -> None:
-        answers.append(api.post("/v1/jobs", json=specs.job(), headers={"Idempotency-Key": "k"}))
-
-    threads = [threading.Thread(target=send) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.text for answer in answers}) == 1
-    assert len(api.get("/v1/jobs").json()["data"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from cli.client import Client, Record
+from cli.client import Client, Record, TryAgainError
 from cli.exits import CommandError, ExitCode
 from tests.stack import RunningStack
 from tests.waiting import wait_until
@@ -56,7 +56,8 @@ def patiently(call: Callable[[], T], *, seconds: float = 30.0) -> T:
         try:
             return call()
         except CommandError as error:
-            if error.code not in AWAY or time.monotonic() > deadline:
+            again = error.code in AWAY or isinstance(error, TryAgainError)
+            if not again or time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.client import Address, Client
+from cli.client import Address, Client, retry_after
 from cli.exits import CommandError, ExitCode
 from cli.submit import send
 from tests.cli.test_commands import JOB
@@ -26,7 +26,7 @@ class Between(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request: away (503), lost on its way back though it was done, or answered."""
+    """One request: away (503), its key running (409), lost on its way back though it was done, or answered."""
 
     server: Between
 
@@ -36,6 +36,11 @@ class Handler(BaseHTTPRequestHandler):
         mishap = self.server.mishaps.pop(0) if self.server.mishaps else None
         if mishap == "away":
             self.send_error(503)
+            return
+        if mishap == "running":
+            self.send_response(409)
+            self.send_header("Retry-After", "0")
+            self.end_headers()
             return
         passed = {name: self.headers[name] for name in ("Authorization", "Content-Type", "Idempotency-Key")}
         answer = httpx.post(self.server.service + self.path, content=body, headers=passed, trust_env=False)
@@ -73,6 +78,26 @@ def test_a_job_whose_answer_was_lost_is_made_once(between: Between, stack: Runni
     assert len(set(between.keys)) == 1
     made = stack.client().get("/v1/jobs", search="made once")["data"]
     assert [each["id"] for each in made] == [job["id"]]
+
+
+def test_a_job_whose_key_is_still_running_is_asked_for_again(between: Between, stack: RunningStack) -> None:
+    between.mishaps = ["lost", "running", "running"]
+    job = send(client_of(between, stack), {**JOB, "name": "asked for again"})
+    assert len(set(between.keys)) == 1
+    made = stack.client().get("/v1/jobs", search="asked for again")["data"]
+    assert [each["id"] for each in made] == [job["id"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "named", "wait"),
+    [
+        (503, None, 0), (503, "1", 1), (409, "1", 1), (429, "2", 2),
+        (409, None, None), (429, None, None), (429, "60", None), (409, "soon", None), (404, "1", None),
+    ],
+)  # fmt: skip
+def test_only_a_refusal_that_says_when_is_worth_another_try(status: int, named: str | None, wait: float | None) -> None:
+    headers = {} if named is None else {"Retry-After": named}
+    assert retry_after(httpx.Response(status, headers=headers)) == wait
 
 
 def test_a_refused_job_is_not_tried_again(between: Between, stack: RunningStack) -> None:

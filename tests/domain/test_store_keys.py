@@ -1,6 +1,7 @@
 """Keys, login codes, sessions and idempotency: shown once, found by digest, refused in every other case."""
 
 import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -8,10 +9,12 @@ from sqlalchemy import select
 
 from domain.clock import now
 from domain.database import Database
-from domain.errors import KeyReused, NotAuthenticated, NotFound
+from domain.errors import KeyReused, KeyRunning, NotAuthenticated, NotFound
 from domain.store import idempotency, keys
 from domain.tables import api_key, login_code, metadata, session
+from tests.conftest import clear
 from tests.domain.made import submit_job
+from tests.waiting import wait_until
 
 CALL = {"owner": "ada", "route": "POST /v1/jobs", "key": "k1"}
 
@@ -132,18 +135,42 @@ def test_the_same_key_and_body_gets_the_stored_answer(database: Database) -> Non
         assert idempotency.begin(c, **CALL, body_hash="b") is None
 
 
+def test_a_key_is_free_again_when_its_transaction_failed(database: Database) -> None:
+    with suppress(ZeroDivisionError), database.write() as c:
+        idempotency.begin(c, **CALL, body_hash="a")
+        raise ZeroDivisionError
+    with database.write() as c:
+        assert idempotency.begin(c, **CALL, body_hash="b") is None
+
+
+def test_a_key_that_another_transaction_holds_is_running_and_others_are_not(postgres_database: Database) -> None:
+    clear(postgres_database)
+    with postgres_database.write() as first:
+        assert idempotency.begin(first, **CALL, body_hash="a") is None
+        with postgres_database.write() as second:
+            with pytest.raises(KeyRunning, match="'k1' is still being answered"):
+                idempotency.begin(second, **CALL, body_hash="a")
+            assert idempotency.begin(second, **{**CALL, "key": "k2"}, body_hash="a") is None
+            assert idempotency.begin(second, **{**CALL, "owner": "bob"}, body_hash="a") is None
+
+
 def test_many_submissions_at_once_with_one_key_are_one_job(database: Database) -> None:
     answers: list[str] = []
 
-    def submit() -> None:
-        with database.write() as c:
+    def submit() -> bool:
+        with suppress(KeyRunning), database.write() as c:
             answer = idempotency.begin(c, **CALL, body_hash="a")
             if answer is None:
                 job = submit_job(c)
                 idempotency.keep(c, **CALL, status=201, headers={}, body=job.id)
             answers.append(answer.body if answer else job.id)
+            return True
+        return False
 
-    threads = [threading.Thread(target=submit) for _ in range(8)]
+    def insist() -> None:
+        wait_until(submit)
+
+    threads = [threading.Thread(target=insist) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
