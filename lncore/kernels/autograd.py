@@ -5,6 +5,7 @@ A backend is a module with `norm_forward`, `norm_backward`, `tanh_forward`, `tan
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ def row_norm(
 ) -> Any:
     """Layer norm (`centred`) or RMS norm of the last axis of x, or of x + residual as (norm, sum)."""
     if _needs_graph(x, residual, weight, bias):
-        return RowNorm.apply((backend, eps, offset, centred), x, residual, weight, bias)
+        return _apply(RowNorm)((backend, eps, offset, centred), x, residual, weight, bias)
     y, h, _ = _norm_forward(backend, x, residual, weight, bias, eps, offset, centred)
     return y if residual is None else (y, h)
 
@@ -38,7 +39,7 @@ def row_norm(
 def dynamic_tanh(backend: ModuleType, x: Tensor, alpha: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """tanh(alpha·x)·weight + bias along the last axis, alpha a single number."""
     if _needs_graph(x, alpha, weight, bias):
-        return DynamicTanh.apply(backend, x, alpha, weight, bias)
+        return _apply(DynamicTanh)(backend, x, alpha, weight, bias)
     return _shaped(backend.tanh_forward(_rows(x), alpha, weight, bias), x)
 
 
@@ -47,8 +48,18 @@ def group_norm(
 ) -> Tensor:
     """Group norm of x (batch, channels, positions…)."""
     if _needs_graph(x, weight, bias):
-        return GroupNorm.apply(backend, x, weight, bias, groups, eps)
+        return _apply(GroupNorm)(backend, x, weight, bias, groups, eps)
     return backend.group_forward(_cases(x), groups, weight, bias, eps)[0].view(x.shape)
+
+
+@cache
+def _apply(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """What `function.apply` comes down to, without its questions about functorch's transforms.
+
+    Those took a third of a small call's autograd, and the route has asked them: inside transforms no backend is chosen.
+    """
+    apply: Callable[..., Any] = super(torch.autograd.Function, function).apply
+    return apply
 
 
 def _needs_graph(*tensors: Tensor | None) -> bool:
