@@ -58,7 +58,7 @@ def _apply(function: type[torch.autograd.Function]) -> Callable[..., Any]:
 
     Those took a third of a small call's autograd, and the route has asked them: inside transforms no backend is chosen.
     """
-    apply: Callable[..., Any] = super(torch.autograd.Function, function).apply
+    apply: Callable[..., Any] = super(torch.autograd.Function, function).apply  # type: ignore[misc]  # typed in C
     return apply
 
 
