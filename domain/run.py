@@ -52,17 +52,27 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a running run is doing."""
+    """What a running run is doing, as of its worker's last report; a phase between two reports is not seen."""
 
     STARTING = "starting"
+    """Claimed for the first time: loading data, building the model."""
+    RECOVERING = "recovering"
+    """Claimed again: the same, and loading the checkpoint where there is one."""
     COMPILING = "compiling"
+    """The first step of an attempt whose job asks for `compile`."""
     WARMING_UP = "warming_up"
+    """The first step of any other attempt, which loads kernels and reserves memory."""
     TRAINING = "training"
     EVALUATING = "evaluating"
     SAVING = "saving"
     PAUSING = "pausing"
+    """Asked to pause, and not yet at rest."""
     CANCELLING = "cancelling"
-    RECOVERING = "recovering"
+    """Asked to cancel, and not yet ended."""
+
+
+ASKED = {"cancel": Phase.CANCELLING, "pause": Phase.PAUSING}
+"""By request, the phase of a run that was asked, until it has stopped."""
 
 
 class Responsible(StrEnum):

@@ -13,7 +13,7 @@ from domain.clock import now
 from domain.errors import NotFound, StaleToken
 from domain.event import EventKind, Level
 from domain.report import Report, SavedCheckpoint
-from domain.run import Checkpoint, Orders, Phase, Request, RunStatus
+from domain.run import ASKED, Checkpoint, Orders, RunStatus
 from domain.store import events, logs, metrics
 from domain.store.ids import new_id
 from domain.store.text import storable
@@ -84,7 +84,7 @@ def _news(told: Report, before: Row[Any]) -> dict[str, Any]:
     }
     news = {name: value for name, value in given.items() if value is not None}
     if before.request is not None and "phase" in news:
-        news["phase"] = Phase.CANCELLING if before.request == Request.CANCEL else Phase.PAUSING
+        news["phase"] = ASKED[before.request]
     return {"hb_seq": told.number, **news}
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 from domain.clock import now
 from domain.errors import NotFound, NotPossible
 from domain.event import EventKind
-from domain.run import Action, Request, Run, RunStatus
+from domain.run import ASKED, Action, Phase, Request, Run, RunStatus
 from domain.store import events, outbox
 from domain.store.ids import new_id
 from domain.tables import job, run, study
@@ -95,7 +95,9 @@ def _stop(c: Connection, row: Row[Any], action: Action, at: datetime) -> Row[Any
 def _ask(c: Connection, row: Row[Any], wanted: Request | None, at: datetime) -> Row[Any]:
     if row.request in {wanted, Request.CANCEL}:
         return row
-    after = _change(c, row, Action(wanted) if wanted else Action.RESUME, at, request=wanted)
+    # Going on, it is taken to train; its next report says more.
+    phase = ASKED[wanted] if wanted else Phase.TRAINING
+    after = _change(c, row, Action(wanted) if wanted else Action.RESUME, at, request=wanted, phase=phase)
     words = f"Asked to {wanted}" if wanted else "Asked to go on"
     events.append(c, EventKind.RUN_REQUESTED, words, run=after, data={"request": wanted})
     return after

@@ -6,7 +6,7 @@ from domain.database import Database
 from domain.errors import NotFound, NotPossible, StaleToken
 from domain.event import EventKind
 from domain.report import Ending, LogLine, Note, Report
-from domain.run import Orders, Outcome, Phase, Reason, Responsible, RunStatus
+from domain.run import ASKED, Orders, Outcome, Phase, Reason, Responsible, RunStatus
 from domain.store import events, jobs, logs, metrics, outbox, runs, studies, workers
 from domain.store.endings import retry_delay
 from tests.domain.made import checkpoint, claim, make_worker, points, start, submit_job, submit_study
@@ -277,9 +277,19 @@ def test_a_request_to_a_running_run_arrives_with_its_next_heartbeat(database: Da
     claimed = start(database)
     run_id = claimed.run.id
     with database.write() as c:
-        assert runs.request(c, run_id, action).status is RunStatus.RUNNING
+        asked = runs.request(c, run_id, action)
+        assert (asked.status, asked.phase) == (RunStatus.RUNNING, ASKED[action])
         assert runs.report(c, run_id, claimed.token, Report(number=1, phase=Phase.TRAINING)) == action
-        assert runs.get(c, run_id).phase == {"cancel": Phase.CANCELLING, "pause": Phase.PAUSING}[action]
+        assert runs.get(c, run_id).phase is ASKED[action]
+
+
+def test_a_run_that_is_to_go_on_after_all_is_no_longer_pausing(database: Database) -> None:
+    claimed = start(database)
+    with database.write() as c:
+        runs.request(c, claimed.run.id, "pause")
+        assert runs.request(c, claimed.run.id, "resume").phase is Phase.TRAINING
+        assert runs.report(c, claimed.run.id, claimed.token, Report(number=1, phase=Phase.SAVING)) == Orders.GO
+        assert runs.get(c, claimed.run.id).phase is Phase.SAVING
 
 
 def test_a_lost_run_that_was_to_be_cancelled_is_cancelled_and_one_to_be_paused_is_paused(database: Database) -> None:

@@ -216,6 +216,8 @@ class Supervision:
         cut_off = self._log.rest()
         if cut_off:
             self._gatherer.take_line(cut_off)
+        # Told now, the saving of the final weights would be all that is ever seen of a short run.
+        self._gatherer.news.phase = None
         beat = read_pulse(self._attempt / PULSE)
         late = self._time_limit.ending(beat.step if beat else self._claim.run.step)
         how = how_it_ended(self._end, self._stopping, self._runner.exit_status, self._oom_kills, late)

@@ -93,7 +93,8 @@ def train(spec: JobSpec, seed: int, learner: Learner, data: Data, desk: Desk, be
             clock.start()
 
     # Go!
-    desk.phase(Phase.COMPILING if training.compile and learner.step == 0 else Phase.TRAINING)
+    begun = learner.step
+    desk.phase(Phase.COMPILING if training.compile else Phase.WARMING_UP)
     learner.model.train()
     clock.start()
     ledger.begin(learner.step)
@@ -112,6 +113,8 @@ def train(spec: JobSpec, seed: int, learner: Learner, data: Data, desk: Desk, be
         learner.step += 1
         best = False
         desk.pulse(learner.step)
+        if learner.step == begun + 1:
+            desk.phase(Phase.TRAINING)
 
         # At the end of a block the losses are read, and with them whether any of them isn't finite.
         spent = pace.is_spent(learner.step, clock)

@@ -116,6 +116,17 @@ def test_a_run_goes_from_the_queue_to_its_end(plant: Plant, undisturbed: Run) ->
     assert {"run_queued", "run_started", "dataset", "metrics", "checkpoint", "run_succeeded"} <= set(kinds)
 
 
+def test_an_ended_run_is_not_said_to_be_saving(plant: Plant) -> None:
+    """A run too short for any other report would show nothing but that."""
+    run = plant.ended(plant.submit(raw_job())[0].id)
+    with plant.database.read() as c:
+        told = events.after(c, 0, run_id=run.id, limit=1000)
+    together = {event.kind for event in told if event.at == told[-1].at}
+    assert {EventKind.METRICS, EventKind.RUN_SUCCEEDED} <= together
+    assert EventKind.RUN_PHASE not in together
+    assert run.phase is None
+
+
 def test_only_the_final_weights_and_the_best_checkpoint_are_left_on_disk(plant: Plant, undisturbed: Run) -> None:
     directory = plant.settings.runs_dir / undisturbed.id
     with plant.database.read() as c:

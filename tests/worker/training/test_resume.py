@@ -65,6 +65,7 @@ class Story:
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
     points: dict[tuple[str, int], float] = field(default_factory=dict)
     weights: dict[str, Any] | None = None
+    phases: list[str] = field(default_factory=list)
 
     def next_attempt(self) -> Assignment:
         """What the next claim would hand out: metrics after the newest checkpoint are cut off."""
@@ -87,6 +88,8 @@ class Story:
     def _take(self, message: dict[str, Any]) -> None:
         if message["kind"] == "points":
             self.points |= {(series, step): value for series, step, value in message["points"]}
+        elif message["kind"] == "phase":
+            self.phases.append(message["phase"])
         elif message["kind"] == "checkpoint":
             self.checkpoints.append(message)
         elif message["kind"] == "weights":
@@ -185,6 +188,21 @@ def test_killed_while_the_final_weights_are_written_it_ends_with_the_same_bytes(
     assert story.weights is None
     finish(forks, story)
     assert_same(story, undisturbed)
+
+
+def test_every_attempt_says_how_it_begins_and_that_the_end_is_saved(
+    forks: Forks, undisturbed: Story, tmp_path: Path
+) -> None:
+    assert undisturbed.phases[:3] == ["starting", "warming_up", "training"]
+    assert undisturbed.phases[-1] == "saving"
+    assert {"evaluating", "saving"} < set(undisturbed.phases[3:-1])
+    story = Story(tmp_path, spec())
+    assignment = story.next_attempt()
+    assert forks.carry_out(assignment, die_at_step=10) == -signal.SIGKILL
+    story.read(assignment)
+    before = len(story.phases)
+    finish(forks, story)
+    assert story.phases[before : before + 3] == ["recovering", "warming_up", "training"]
 
 
 def test_a_damaged_checkpoint_is_noticed_whatever_byte_is_changed(undisturbed: Story) -> None:

@@ -100,6 +100,24 @@ def test_what_it_costs_is_measured_at_the_end_of_every_block(digits: Data) -> No
     assert desk.series("samples_per_second")[20] == pytest.approx(64 / desk.series("step_time")[20])
 
 
+def test_it_says_what_it_does_from_the_first_step_to_the_last(digits: Data) -> None:
+    desk = Notebook()
+    trained(spec_of(budget={"steps": 40}), digits, desk)
+    evaluated = [Phase.EVALUATING, Phase.TRAINING]
+    assert desk.phases == [Phase.WARMING_UP, Phase.TRAINING, *evaluated, *evaluated]
+
+
+def test_a_compiled_model_is_compiled_by_the_first_step_of_every_attempt(digits: Data) -> None:
+    """What is compiled here is the model as it is: what matters is when."""
+    spec = spec_of(budget={"steps": 10}, compile=True)
+    prepare(spec.training, 0)
+    learner = make_learner(spec.model_copy(update={"training": spec_of().training}), digits.shape, digits.classes, CPU)
+    learner.step = 7
+    desk = Notebook()
+    train(spec, 0, learner, digits, desk, {})
+    assert desk.phases[:2] == [Phase.COMPILING, Phase.TRAINING]
+
+
 def test_losses_are_read_in_blocks(digits: Data) -> None:
     """A read waits for the device: one for each block of steps, not one for each step."""
     desk = Notebook()
