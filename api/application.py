@@ -42,6 +42,7 @@ from domain.catalog import load_catalog
 from domain.database import READERS, Database
 from domain.errors import DatabaseNotReady
 from domain.job import JobRequest
+from domain.question import ComparisonRequest
 from domain.settings import Settings
 from domain.study import StudyRequest
 
@@ -49,7 +50,7 @@ log = logging.getLogger("normlab.api")
 
 VERSION = "0.1.0"
 RESOURCES = (studies, jobs, runs, series, comparisons, figures, catalog, events, workers, keys)
-BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest]
+BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest, ComparisonRequest]
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

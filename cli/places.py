@@ -7,13 +7,13 @@ from cli.client import Client, find_address
 from cli.exits import CommandError, ExitCode
 from domain.settings import Settings
 
-PLURALS = {"run": "runs", "job": "jobs", "study": "studies", "wrk": "workers", "key": "keys"}
-ID = re.compile(r"^(run|job|study|wrk|key)_[0-9A-Za-z]+$")
+PLURALS = {"run": "runs", "job": "jobs", "study": "studies", "cmp": "comparisons", "wrk": "workers", "key": "keys"}
+ID = re.compile(r"^(run|job|study|cmp|wrk|key)_[0-9A-Za-z]+$")
 
 
 @dataclass(frozen=True)
 class Place:
-    """One run, job or study of the service."""
+    """One run, job, study or saved comparison of the service."""
 
     kind: str
     id: str

@@ -13,7 +13,7 @@ __all__ = ["MEASURED", "SPLITS", "At", "Metric", "MetricChoice", "describe_metri
 SPLITS = ("train", "validation", "test")
 
 
-At = Literal["final", "best"] | int
+At = Literal["final", "best"] | Annotated[int, Field(ge=1)]
 """The end of a run, its best point, or the number of a step."""
 
 
@@ -23,7 +23,7 @@ class MetricChoice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(max_length=100)] = "test_error"
-    at: Literal["final", "best"] | Annotated[int, Field(ge=1)] = "final"
+    at: At = "final"
     """`final`, `best`, or the number of a step."""
 
 

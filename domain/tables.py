@@ -30,7 +30,7 @@ from sqlalchemy.engine import Dialect
 
 from domain.run import Outcome, Responsible, RunStatus
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that makes exactly these tables (a test compares them)."""
 
 metadata = MetaData(
@@ -354,6 +354,19 @@ truncated = Table(
     Column("n", BigInteger, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("matched", Boolean),
+)
+
+# A saved question; its answer is made when it is read. It names jobs without foreign keys: they may be deleted.
+comparison = Table(
+    "comparison",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("owner", Word, nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("question", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_comparison_created_at_id", "created_at", "id"),
 )
 
 api_key = Table(

@@ -4,5 +4,5 @@ from ulid import ULID
 
 
 def new_id(prefix: str) -> str:
-    """`job`, `run`, `study`, `wrk`, `key` or `ckpt`, an underscore, and 26 characters."""
+    """`job`, `run`, `study`, `cmp`, `wrk`, `key` or `ckpt`, an underscore, and 26 characters."""
     return f"{prefix}_{ULID()}"

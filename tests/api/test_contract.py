@@ -105,7 +105,8 @@ def test_real_answers_match_the_document(api: TestClient, store: Database) -> No
     job = api.get("/v1/jobs").json()["data"][0]["id"]
     worker = api.get("/v1/workers").json()["data"][0]["id"]
     key = api.get("/v1/keys").json()["data"][0]["id"]
-    ids = {"study": study, "run_id": run, "job_id": job, "worker_id": worker, "key_id": key}
+    saved = api.post("/v1/comparisons", json={"title": "As meant", "study": study}).json()["id"]
+    ids = {"comparison_id": saved, "study": study, "run_id": run, "job_id": job, "worker_id": worker, "key_id": key}
     ids |= {"menu": "normalizations", "variant": "layer_norm", "kind": "curves"}
     queries = {
         "/v1/metrics/series": {"study": study, "key": "train_loss"},
@@ -129,7 +130,7 @@ def test_answers_to_submissions_match_the_document(api: TestClient) -> None:
 
 
 def test_the_examples_of_the_document_are_accepted(api: TestClient) -> None:
-    for path, status in (("/v1/jobs", 201), ("/v1/studies", 201), ("/v1/keys", 201)):
+    for path, status in (("/v1/jobs", 201), ("/v1/studies", 201), ("/v1/keys", 201), ("/v1/comparisons", 201)):
         content = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         answer = api.post(path, json=content["examples"]["example"]["value"])
         assert answer.status_code == status, answer.text

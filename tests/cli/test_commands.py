@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 import pytest
 from typer.main import get_command
 
+from cli.exits import ExitCode
 from cli.main import app
 from domain.database import Database
 from domain.report import LogLine
@@ -97,6 +99,35 @@ def test_a_comparison_leaves_in_other_forms(stack: RunningStack, study: dict[str
     assert done.returncode == 0, done.stderr
     assert sign in done.stdout
     assert "layer_norm" in done.stdout.replace("\\", "")
+
+
+def test_a_comparison_is_saved_under_a_title_and_asked_again_by_its_id(
+    stack: RunningStack, study: dict[str, Any]
+) -> None:
+    asked = ("--at", "best", "--baseline", "normalization.kind=none", "--threshold", "99")
+    first = stack.normlab("compare", study["id"], *asked, "--save", "By the best epoch")
+    assert first.returncode == 0, first.stderr
+    saved = re.search(r"cmp_\w+", first.stderr)
+    assert saved
+    again = stack.normlab("compare", saved[0])
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert "By the best epoch" in again.stdout
+    answer = parse(stack.normlab("compare", saved[0], "--json"))
+    assert answer["question"] | {"study": "", "threshold": 0} == {
+        "study": "",
+        "jobs": [],
+        "group_by": [],
+        "metric": None,
+        "at": "best",
+        "baseline": {"normalization.kind": "none"},
+        "threshold": 0,
+    }
+    assert "mean" in stack.normlab("compare", saved[0], "--format", "csv").stdout
+    refused = stack.normlab("compare", saved[0], "--at", "final")
+    assert (refused.returncode, "--at does not go with it" in " ".join(refused.stderr.split())) == (
+        ExitCode.BAD_INPUT,
+        True,
+    )
 
 
 def test_metrics_leave_as_csv(stack: RunningStack, study: dict[str, Any], tmp_path: Path) -> None:
