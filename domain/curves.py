@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,19 +10,25 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.statistics import ROUNDING, t_factor
 
-__all__ = ["Band", "Reached", "curve_bands", "first_reaching"]
+__all__ = ["Band", "Reached", "curve_bands", "first_reaching", "seed_bands"]
 
 Points = Sequence[tuple[float, float]]
 Floats = NDArray[np.float64]
+GRID = 200
+"""Places at which seeds are read off that were measured at different ones."""
 
 
 class Band(BaseModel):
-    """The mean of the `n` seeds at each x. The bounds are None for one seed, and the mean itself where all agree."""
+    """The mean of the `n` seeds at each x. The bounds are None for one seed, and the mean itself where all agree.
+
+    `sd` is the standard deviation between seeds (n − 1), None for one.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     x: list[float]
     mean: list[float]
+    sd: list[float | None]
     low: list[float | None]
     high: list[float | None]
     minimum: list[float]
@@ -55,6 +62,32 @@ def curve_bands(series_by_seed: Mapping[int, Points], *, grid: Sequence[float] |
     return _band(x[counts > 0], table[:, counts > 0])
 
 
+def seed_bands(series_by_seed: Mapping[int, Points]) -> Band:
+    """The band of seeds that were measured or thinned out at different x: only of what is comparable.
+
+    An x counts where every seed under way there has a point; the extremes that thinning keeps of one seed are nobody
+    else's. Where that leaves less than a third of a seed's points (clock time, other rhythms), an even grid is read off
+    by straight lines, as far as half of the seeds reach.
+    """
+    curves = [curve for points in series_by_seed.values() if (curve := _finite(points))[0].size]
+    if not curves:
+        return curve_bands({})
+    band = curve_bands(series_by_seed)
+    x = np.asarray(band.x)
+    under_way = sum((curve[0][0] <= x) & (x <= curve[0][-1]) for curve in curves)
+    shared = np.flatnonzero(np.asarray(band.n) == under_way)
+    meetings = np.count_nonzero(np.asarray(band.n)[shared] >= min(2, len(curves)))
+    if 3 * meetings >= median(curve[0].size for curve in curves):
+        return _picked(band, shared.tolist())
+    ends = sorted(float(curve[0][-1]) for curve in curves)
+    start = min(float(curve[0][0]) for curve in curves)
+    return curve_bands(series_by_seed, grid=np.linspace(start, ends[(len(ends) - 1) // 2], GRID).tolist())
+
+
+def _picked(band: Band, places: Sequence[int]) -> Band:
+    return Band(**{name: [values[at] for at in places] for name, values in band.model_dump().items()})
+
+
 def _finite(points: Points) -> tuple[Floats, Floats]:
     table = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     kept = table[np.isfinite(table).all(axis=1)]
@@ -81,11 +114,13 @@ def _band(x: Floats, table: Floats) -> Band:
     squares = np.nansum((table - mean) ** 2, axis=0)
     # One factor per number of seeds, looked up: there are few of them and many columns.
     factors = np.array([math.nan, math.nan, *(t_factor(count) for count in range(2, len(table) + 1))])
-    half = factors[n] * np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
+    sd = np.sqrt(squares / np.maximum(n - 1, 1))
+    half = factors[n] * sd / np.sqrt(np.maximum(n, 1))
     half[half <= ROUNDING * np.abs(mean)] = 0.0
     return Band(
         x=x.tolist(),
         mean=mean.tolist(),
+        sd=_bounds(np.where(n > 1, sd, math.nan)),
         low=_bounds(mean - half),
         high=_bounds(mean + half),
         minimum=np.nanmin(table, axis=0).tolist() if x.size else [],

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from api.dashboard.numbers import NOTHING, figures, whole
+from api.dashboard.numbers import NOTHING, day, figures, whole
 
 LINES = ("mean", "seed", "single", "raw", "average")
 """The roles of traces that hold numbers; bands stand beside their means, marks are in their own columns."""
@@ -30,11 +31,13 @@ def table_of_figure(figure: Mapping[str, Any]) -> FigureTable:
     return FigureTable(
         x_title=axis["title"]["text"],
         columns=[trace["name"] for trace in lines],
-        rows=[(words.get(x) or _place(x), [of.get(x, NOTHING) for of in cells]) for x in places],
+        rows=[(words.get(x) or _place(x, axis), [of.get(x, NOTHING) for of in cells]) for x in places],
     )
 
 
-def _place(x: float) -> str:
+def _place(x: float, axis: Mapping[str, Any]) -> str:
+    if axis.get("type") == "date":
+        return day(datetime.fromtimestamp(x / 1000, UTC))
     return whole(x) if float(x).is_integer() else figures(x, 6)
 
 

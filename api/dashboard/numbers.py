@@ -87,3 +87,8 @@ def day(moment: datetime | None) -> str:
 
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_of(seconds: float) -> str:
+    """A moment given in seconds since 1970."""
+    return iso(datetime.fromtimestamp(seconds, UTC))

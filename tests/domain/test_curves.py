@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.curves import curve_bands, first_reaching
+from domain.curves import curve_bands, first_reaching, seed_bands
 from domain.statistics import t_interval
 
 SEEDS = {0: [(0, 4.0), (10, 2.0), (20, 1.0)], 1: [(0, 5.0), (10, 2.5), (20, 1.5)], 2: [(0, 3.0), (10, 1.5)]}
@@ -21,6 +21,30 @@ def test_a_band_is_the_t_interval_at_each_step() -> None:
         wanted = t_interval(values)
         assert (band.mean[at], band.low[at], band.high[at]) == pytest.approx((wanted.mean, wanted.low, wanted.high))
         assert (band.minimum[at], band.maximum[at]) == (min(values), max(values))
+
+
+def test_the_deviation_is_that_between_seeds() -> None:
+    band = curve_bands(SEEDS)
+    assert band.sd[0] == pytest.approx(1.0)
+    assert curve_bands({0: SEEDS[0]}).sd == [None, None, None]
+
+
+def test_thinned_seeds_meet_only_where_all_of_them_were_kept() -> None:
+    """The extremes that thinning keeps of one seed are at places where the others have none."""
+    band = seed_bands({0: [(0, 1.0), (3, 9.0), (10, 2.0), (20, 2.0)], 1: [(0, 2.0), (7, 0.0), (10, 3.0), (20, 3.0)]})
+    assert (band.x, band.n, band.mean) == ([0, 10, 20], [2, 2, 2], [1.5, 2.5, 2.5])
+
+
+def test_a_seed_that_is_behind_leaves_the_others_their_line() -> None:
+    band = seed_bands(SEEDS)
+    assert (band.x, band.n) == ([0, 10, 20], [3, 3, 2])
+
+
+def test_seeds_that_never_meet_are_read_off_at_even_places_as_far_as_half_of_them_reach() -> None:
+    band = seed_bands({0: [(0.1, 1.0), (1.1, 2.0)], 1: [(0.2, 1.0), (1.3, 2.0)], 2: [(0.3, 1.0), (5.0, 2.0)]})
+    assert (band.x[0], band.x[-1]) == (0.1, 1.3)
+    assert max(band.n) == 3
+    assert seed_bands({}).x == seed_bands({0: []}).x == []
 
 
 def test_one_seed_has_a_line_and_no_band() -> None:

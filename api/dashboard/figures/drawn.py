@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,8 +11,9 @@ from api.dashboard.figures import cost, curves, effect, forest, run, strip
 from api.dashboard.figures.plot import Figure
 from api.dashboard.matrix import column_heads, slots_of
 from api.dashboard.palette import Slot, assign_slots
+from api.dashboard.view import RUN, View, read_view
 from domain.catalog import load_catalog
-from domain.curves import curve_bands
+from domain.curves import curve_bands, seed_bands
 from domain.errors import FieldError, InvalidSpec, NotFound
 from domain.findings import Comparison
 from domain.metric import Metric, describe_metric
@@ -21,13 +22,12 @@ from domain.store import curves as stored
 from domain.store import jobs, runs, studies
 
 Params = Mapping[str, str]
-X_TITLES = {"step": "step", "epoch": "epoch", "samples": "samples", "relative": "seconds of training", "wall": "time"}
 POINTS = 300
 """Points of one seed where many are drawn together."""
 
 
 def study_curves(c: Connection, params: Params) -> Figure:
-    """Learning curves of one stratum of a study. Parameters: study, stratum, show, name, from, to.
+    """Learning curves of one stratum of a study. Parameters: study, stratum, name, from, to, and those of a view.
 
     With `name` one variant beside the baseline; without, all that have a slot: a ninth line nobody can tell apart.
     """
@@ -39,8 +39,9 @@ def study_curves(c: Connection, params: Params) -> Figure:
     groups = {group.variant: group for group in evidence.comparison.groups if group.stratum == stratum}
     shown = beside_baseline(evidence, params["name"]) if params.get("name") else with_slots(slots)
     results = {variant: evidence.behind(groups[variant]) for variant in shown if variant in groups}
-    drawn = _curves_of(c, results, slots, described, params)
-    return curves.curves(drawn, x_title="step", y_title=_title(described), show=_show(params))
+    view = read_view(params)
+    drawn = _curves_of(c, results, slots, described, view, params)
+    return curves.curves(drawn, y_title=_title(described), view=view)
 
 
 def with_slots(slots: Mapping[str, Slot]) -> list[str]:
@@ -57,21 +58,23 @@ def beside_baseline(evidence: Evidence, variant: str) -> list[str]:
 
 
 def job_curves(c: Connection, params: Params) -> Figure:
-    """One series of every seed of a job. Parameters: job, name, show, from, to."""
+    """One series of every seed of a job. Parameters: job, name, from, to, and those of a view."""
     job = jobs.get(c, _wanted(params, "job"))
     described = describe_metric(_wanted(params, "name"), load_catalog())
     kind = str(job.spec["normalization"]["kind"])
     results = {
         kind: [_bare(each.id, job.id, each.seed, each.status.value, each.outcome) for each in runs.of_jobs(c, [job.id])]
     }
-    drawn = _curves_of(c, results, assign_slots([kind]), described, params)
-    return curves.curves(drawn, x_title="step", y_title=_title(described), show=_show(params))
+    view = read_view(params)
+    drawn = _curves_of(c, results, assign_slots([kind]), described, view, params)
+    return curves.curves(drawn, y_title=_title(described), view=view)
 
 
 def run_series(c: Connection, params: Params) -> Figure:
-    """One series of one run, with its attempts. Parameters: run, name, x, from, to."""
+    """One series of one run, with its attempts. Parameters: run, name, from, to, and those of a view."""
     found = runs.get(c, _wanted(params, "run"))
-    name, axis = _wanted(params, "name"), _axis(params)
+    name, view = _wanted(params, "name"), read_view(params, RUN)
+    axis = view.x
     described = describe_metric(name, load_catalog())
     kind = str(jobs.get(c, found.job_id).spec["normalization"]["kind"])
     start, stop = _range(params)
@@ -84,7 +87,6 @@ def run_series(c: Connection, params: Params) -> Figure:
         marks=[(mark.x, f"{mark.count} × {mark.kind}" if mark.count > 1 else mark.kind) for mark in read[0].marks]
         if read
         else [],
-        x_title=X_TITLES[axis],
         y_title=_title(described),
         unit=described.unit,
         lower_is_better=described.lower_is_better if name.startswith(("validation", "test")) else None,
@@ -92,7 +94,7 @@ def run_series(c: Connection, params: Params) -> Figure:
         is_zoomed=start is not None,
     )
     resumptions = [run.Resumption(each.number, each.start_step) for each in attempts]
-    return run.run_curve(series, assign_slots([kind])[kind], resumptions)
+    return run.run_curve(series, assign_slots([kind])[kind], resumptions, view=view)
 
 
 def differences(c: Connection, params: Params) -> Figure:
@@ -196,12 +198,13 @@ def _curves_of(
     results: Mapping[str, Sequence[RunResult]],
     slots: Mapping[str, Slot],
     described: Metric,
+    view: View,
     params: Params,
 ) -> list[curves.Curve]:
     """Every variant's curve: its seeds read from the store, mean and interval over those that did not diverge."""
     start, stop = _range(params)
     ids = [result.run_id for group in results.values() for result in group]
-    read = stored.curves(c, ids, described.name, start=start, stop=stop, max_points=POINTS)
+    read = stored.curves(c, ids, described.name, axis=view.x, start=start, stop=stop, max_points=POINTS)
     by_run = {curve.run_id: curve for curve in read}
     return [_curve(name, slots[name], group, by_run, described) for name, group in results.items()]
 
@@ -209,15 +212,23 @@ def _curves_of(
 def _curve(
     name: str, slot: Slot, group: Sequence[RunResult], by_run: Mapping[str, stored.Curve], described: Metric
 ) -> curves.Curve:
-    seeds = [_seed(result, by_run[result.run_id], described) for result in group if result.run_id in by_run]
+    """By the clock seeds do not meet, so there they have no mean."""
+    read = [(result, by_run[result.run_id]) for result in group if result.run_id in by_run]
+    seeds = [_seed(result, curve, described) for result, curve in read]
     staying = {seed.seed: list(zip(seed.x, seed.y, strict=True)) for seed in seeds if seed.left_at is None}
-    return curves.Curve(name, slot, len(staying), curve_bands(staying), seeds)
+    by_clock = any(curve.axis == "wall" for _, curve in read)
+    return curves.Curve(name, slot, len(staying), curve_bands({}) if by_clock else seed_bands(staying), seeds)
 
 
 def _seed(result: RunResult, read: stored.Curve, described: Metric) -> curves.SeedCurve:
     y = [value * described.scale for value in read.y]
-    left_at = read.marks[0].x if read.marks else result.steps if result.outcome == "diverged" else None
+    left_at = read.marks[0].x if read.marks else _last(result, read) if result.outcome == "diverged" else None
     return curves.SeedCurve(result.seed, read.x, y, left_at)
+
+
+def _last(result: RunResult, read: stored.Curve) -> float | None:
+    """Where a run that diverged between two points of this series ended."""
+    return result.steps if read.axis == "step" else read.x[-1] if read.x else None
 
 
 def _bare(run_id: str, job_id: str, seed: int, status: str, outcome: Any) -> RunResult:
@@ -232,21 +243,6 @@ def _wanted(params: Params, name: str) -> str:
     if not params.get(name):
         raise InvalidSpec([FieldError(pointer=f"?{name}", code="missing", detail=f"This figure needs ?{name}=….")])
     return params[name]
-
-
-def _show(params: Params) -> curves.Show:
-    show = params.get("show", "mean")
-    if show not in get_args(curves.Show):
-        raise InvalidSpec([FieldError(pointer="?show", code="unknown_choice", detail="show is mean, seeds or range.")])
-    return show  # type: ignore[return-value]
-
-
-def _axis(params: Params) -> stored.Axis:
-    axis = params.get("x", "step")
-    if axis not in X_TITLES:
-        words = ", ".join(X_TITLES)
-        raise InvalidSpec([FieldError(pointer="?x", code="unknown_choice", detail=f"x is one of {words}.")])
-    return axis  # type: ignore[return-value]
 
 
 def _range(params: Params) -> tuple[float | None, float | None]:

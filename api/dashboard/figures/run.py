@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.dashboard.figures.plot import EDGE_AXIS, Figure, Trace, edge_marks, note, rounded, x_axis, y_axis
+from api.dashboard.figures.average import moving_average
+from api.dashboard.figures.axes import Place, along, annotated, frame_of, horizontal, outside_marks
+from api.dashboard.figures.plot import EDGE_AXIS, Figure, Trace, edge_marks, note, rounded
 from api.dashboard.numbers import figures, whole
 from api.dashboard.palette import Slot, colour
+from api.dashboard.view import RUN, View
 
 FEW = 80
-"""Up to this many points are drawn as they are, with markers; a moving average would only blur them."""
+"""Up to this many points are drawn with markers, and without an average that nobody asked for: it would only blur."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,6 @@ class Series:
     x: Sequence[float]
     y: Sequence[float]
     marks: Sequence[tuple[float, str]] = ()
-    x_title: str = "step"
     y_title: str = ""
     unit: str = ""
     lower_is_better: bool | None = None
@@ -36,80 +38,57 @@ class Series:
     is_zoomed: bool = False
 
 
-def moving_average(values: Sequence[float]) -> list[float]:
-    """Exponential moving average over about a thirtieth of the points, without the bias of its start."""
-    smoothing = 1 - 2 / (1 + max(3.0, len(values) / 30))
-    total = weight = 0.0
-    smoothed = []
-    for value in values:
-        total = smoothing * total + (1 - smoothing) * value
-        weight = smoothing * weight + (1 - smoothing)
-        smoothed.append(total / weight)
-    return smoothed
-
-
-def run_curve(series: Series, slot: Slot, resumptions: Sequence[Resumption] = ()) -> Figure:
+def run_curve(series: Series, slot: Slot, resumptions: Sequence[Resumption] = (), *, view: View = RUN) -> Figure:
     """The figure of one series of one run."""
     points = list(zip(series.x, series.y, strict=True))
-    traces = _few(series, slot) if len(points) <= FEW else _many(series, slot)
+    frame = frame_of([Place(x, y) for x, y in points], view)
+    traces = _lines(series, slot, view)
+    traces += outside_marks(series.x, series.y, frame, slot, series.key, view)
     if series.marks:
-        words = [f"{kind} at {whole(x)}" for x, kind in series.marks]
-        traces.append(edge_marks([x for x, _ in series.marks], words, "not finite"))
+        words = [f"{kind} at {whole(x)}" if view.x != "wall" else kind for x, kind in series.marks]
+        traces.append(edge_marks(along(view, [x for x, _ in series.marks]), words, "not finite"))
     best = _best(series, points)
+    if best:
+        traces.append(_best_mark(best, view))
     layout = {
-        "margin": {"l": 46, "r": 30, "t": 8, "b": 42},
-        "xaxis": x_axis(series.x_title, **({"range": [0, series.x_end]} if series.x_end else {})),
-        "yaxis": y_axis(series.y_title or series.key),
+        "margin": {"l": 46, "r": 30, "t": 22 if frame.notes() else 8, "b": 42},
+        "xaxis": horizontal(view, series.x, end=series.x_end),
+        "yaxis": frame.axis(series.y_title or series.key, view),
         "yaxis2": EDGE_AXIS,
         "shapes": [_attempt_line(each) for each in resumptions],
         "annotations": [
-            *(_attempt_note(each, series.x_end) for each in resumptions),
-            *([_best_note(series, best)] if best else []),
+            *(_attempt_note(each, series.x_end, view) for each in resumptions),
+            *([_best_note(series, best, frame.at(best[1]), view)] if best else []),
+            *frame.notes(),
         ],
     }
-    if best:
-        traces.append(_best_mark(best))
     return {"data": traces, "layout": layout}
 
 
-def _few(series: Series, slot: Slot) -> list[Trace]:
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "x": list(series.x),
-            "y": rounded(series.y),
-            "line": {"color": slot.colour, "width": 2},
-            "marker": {"size": 5, "color": slot.colour},
-            "name": series.key,
-            "hovertemplate": f"%{{y:.4g}} {series.unit}",
-            "meta": {"role": "single"},
-        }
-    ]
+def _lines(series: Series, slot: Slot, view: View) -> list[Trace]:
+    """Few points with markers; many thin. Over them the moving average, if the view has one."""
+    is_few = len(series.x) <= FEW
+    if not view.average or (is_few and view.average == RUN.average):
+        width = {"width": 2} if is_few else {"width": 1.25}
+        single = _line(series, view, role="single", line={"color": slot.colour, **width})
+        marked = {"mode": "lines+markers", "marker": {"size": 5, "color": slot.colour}} if is_few else {}
+        return [{**single, **marked, "hovertemplate": f"%{{y:.4g}} {series.unit}"}]
+    raw = _line(series, view, role="raw", line={"color": slot.tint(0.32), "width": 1})
+    average = _line(series, view, role="average", line={"color": slot.colour, "width": 2})
+    average["y"] = rounded(moving_average(series.y, view.average))
+    return [{**raw, "hoverinfo": "skip"}, {**average, "hovertemplate": f"average %{{y:.4g}} {series.unit}"}]
 
 
-def _many(series: Series, slot: Slot) -> list[Trace]:
-    raw: Trace = {
+def _line(series: Series, view: View, *, role: str, **more: Any) -> Trace:
+    return {
         "type": "scatter",
         "mode": "lines",
-        "x": list(series.x),
+        "x": along(view, series.x),
         "y": rounded(series.y),
-        "line": {"color": slot.tint(0.32), "width": 1},
-        "name": "raw",
-        "hoverinfo": "skip",
-        "meta": {"role": "raw"},
+        "name": series.key if role == "single" else role,
+        "meta": {"role": role},
+        **more,
     }
-    smooth: Trace = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": list(series.x),
-        "y": rounded(moving_average(series.y)),
-        "line": {"color": slot.colour, "width": 2},
-        "name": "average",
-        "hovertemplate": f"average %{{y:.4g}} {series.unit}",
-        "meta": {"role": "average"},
-    }
-    return [raw, smooth]
 
 
 def _best(series: Series, points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
@@ -120,11 +99,11 @@ def _best(series: Series, points: Sequence[tuple[float, float]]) -> tuple[float,
     return choose(points, key=lambda point: point[1])
 
 
-def _best_mark(best: tuple[float, float]) -> Trace:
+def _best_mark(best: tuple[float, float], view: View) -> Trace:
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": [best[0]],
+        "x": along(view, [best[0]]),
         "y": rounded([best[1]]),
         "marker": {"symbol": "circle-open", "size": 13, "color": colour("ink"), "line": {"width": 1.5}},
         "hoverinfo": "skip",
@@ -133,13 +112,15 @@ def _best_mark(best: tuple[float, float]) -> Trace:
     }
 
 
-def _best_note(series: Series, best: tuple[float, float]) -> dict[str, Any]:
+def _best_note(series: Series, best: tuple[float, float], y: float, view: View) -> dict[str, Any]:
     """Beside the best point, on the side where the line left room: above a minimum, below a maximum."""
-    text = f"best {figures(best[1], 4)} {series.unit}".rstrip() + f"<br>at {whole(best[0])}"
+    where = figures(best[0], 4) if view.x == "epoch" else whole(best[0])
+    text = f"best {figures(best[1], 4)} {series.unit}".rstrip() + ("" if view.x == "wall" else f"<br>at {where}")
     late = series.x_end is not None and best[0] > 0.8 * series.x_end
     above = bool(series.lower_is_better)
     return note(
-        *best,
+        annotated(view, best[0]),
+        y,
         text,
         xanchor="right" if late else "left",
         yanchor="bottom" if above else "top",
@@ -156,8 +137,8 @@ def _attempt_line(resumption: Resumption) -> dict[str, Any]:
     return {"type": "line", **where, "line": line}
 
 
-def _attempt_note(resumption: Resumption, end: float | None) -> dict[str, Any]:
+def _attempt_note(resumption: Resumption, end: float | None, view: View) -> dict[str, Any]:
     text = f"attempt {resumption.attempt},<br>resumed at {whole(resumption.step)}"
     late = end is not None and resumption.step > 0.7 * end
     side = {"xanchor": "right", "xshift": -5, "align": "right"} if late else {"xanchor": "left", "xshift": 5}
-    return note(resumption.step, 1, text, xref="x", yref="paper", yanchor="top", **side)
+    return note(annotated(view, resumption.step), 1, text, xref="x", yref="paper", yanchor="top", **side)

@@ -1,13 +1,19 @@
 """A figure by itself at `/figures/{kind}`, with its numbers as a table."""
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request, Response
 
 from api.context import CurrentDatabase
 from api.dashboard.figure_table import table_of_figure
 from api.dashboard.figures import FIGURES
 from api.dashboard.render import page
+from api.dashboard.view import CURVES, RUN, Choice, View, controls, read_view
 from domain.errors import NotFound
 from domain.store import jobs, runs, studies
+
+VIEWS = {"curves": CURVES, "job": CURVES, "run": RUN}
+"""The kinds that are drawn as a view wants them, and what it is when the address says nothing."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,4 +46,15 @@ def show_figure(request: Request, database: CurrentDatabase, kind: str) -> Respo
         words=words,
         title=", ".join(part for part in (figure["layout"]["yaxis"]["title"]["text"], params.get("stratum")) if part),
         table=table_of_figure(figure),
+        view_tabs=_controls(kind, params) if kind in VIEWS else None,
+    )
+
+
+def _controls(kind: str, params: dict[str, str]) -> list[tuple[str, list[Choice]]]:
+    default = VIEWS[kind]
+    others = {name: value for name, value in params.items() if name not in View.__dataclass_fields__}
+    return controls(
+        read_view(params, default),
+        lambda view: f"/figures/{kind}?{urlencode({**others, **view.query(default)})}",
+        seeds=kind != "run",
     )

@@ -1,10 +1,10 @@
 """One job at `/jobs/{id}`: its runs, their curves together, its spec."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
@@ -12,6 +12,7 @@ from api.dashboard.numbers import NOTHING, figures
 from api.dashboard.pages.parts import heartbeat_limits, open_of, state_of, worker_names
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
+from api.dashboard.view import AXES, CURVES, View, address, caption, controls, view_of_page
 from domain.catalog import Catalog
 from domain.job import Job
 from domain.metric import MEASURED, describe_metric
@@ -31,8 +32,8 @@ def show_job(
     catalog: CurrentCatalog,
     settings: CurrentSettings,
     job_id: str,
-    show: Annotated[str, Query(max_length=10)] = "mean",
 ) -> Response:
+    view = view_of_page(request.query_params)
     with database.read() as c:
         job = jobs.get(c, job_id)
         study = studies.get(c, job.study_id) if job.study_id else None
@@ -53,11 +54,10 @@ def show_job(
         is_open=bool(open_of(job.counts)),
         metric=metric.replace("_", " "),
         runs=[(run, values.get(run.id, NOTHING)) for run in found],
-        figures=[_figure(job, name, show) for name in in_order(names)[:SHOWN]],
-        show_tabs=[
-            (words, f"/jobs/{job.id}?show={value}", value == show)
-            for words, value in (("mean and interval", "mean"), ("single seeds", "seeds"), ("min to max", "range"))
-        ],
+        figures=[_figure(job, name, view) for name in in_order(names)[:SHOWN]],
+        view_tabs=controls(view, lambda other: address(f"/jobs/{job.id}", other, CURVES), seeds=len(found) > 1),
+        x_words=AXES[view.x],
+        curves_caption=caption(view),
         spec=yaml_markup({**job.spec, "seeds": job.seeds}),
         **heartbeat_limits(settings),
     )
@@ -87,6 +87,6 @@ def _last_values(c: Connection, found: Sequence[Run], metric: str, catalog: Cata
     return words
 
 
-def _figure(job: Job, name: str, show: str) -> dict[str, Any]:
-    query = urlencode({"job": job.id, "name": name, "show": show})
+def _figure(job: Job, name: str, view: View) -> dict[str, Any]:
+    query = urlencode({"job": job.id, "name": name, **view.query(CURVES)})
     return {"key": name, "note": "all seeds", "url": f"/v1/figures/job?{query}"}

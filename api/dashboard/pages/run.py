@@ -1,10 +1,10 @@
 """One run at `/runs/{id}`: live curves, metrics, events, spec, log, checkpoints, attempts."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.numbers import figures
@@ -12,6 +12,7 @@ from api.dashboard.pages.job import SHOWN, in_order
 from api.dashboard.pages.parts import heartbeat_limits, who_acts, worker_names
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
+from api.dashboard.view import AXES, RUN, View, address, controls, view_of_page
 from domain.catalog import Catalog
 from domain.event import Event, EventKind, Level
 from domain.metric import describe_metric
@@ -23,7 +24,6 @@ router = APIRouter(include_in_schema=False)
 
 LINES = 200
 EVENTS = 40
-AXES = {"step": "step", "epoch": "epoch", "samples": "samples", "relative": "time"}
 READOUTS = ("train_loss", "validation_error", "test_error", "step_time", "samples_per_second", "peak_memory")
 MARKS = {
     EventKind.RUN_QUEUED: "queued",
@@ -44,9 +44,8 @@ def show_run(
     catalog: CurrentCatalog,
     settings: CurrentSettings,
     run_id: str,
-    x: Annotated[str, Query(max_length=10)] = "step",
 ) -> Response:
-    axis = x if x in AXES else "step"
+    view = view_of_page(request.query_params, RUN)
     with database.read() as c:
         run = runs.get(c, run_id)
         job = jobs.get(c, run.job_id)
@@ -72,9 +71,9 @@ def show_run(
         took=_seconds(run),
         readouts=_readouts(summaries, catalog),
         summaries=[_summary(summary, catalog) for summary in summaries],
-        figures=_figures(run, summaries, axis),
-        x_words=AXES[axis],
-        x_tabs=[(words, f"/runs/{run.id}?x={name}", name == axis) for name, words in AXES.items()],
+        figures=_figures(run, summaries, view),
+        x_words=AXES[view.x],
+        view_tabs=controls(view, lambda other: address(f"/runs/{run.id}", other, RUN), seeds=False),
         events=[_event(event) for event in happened if event.kind is not EventKind.METRICS],
         spec=yaml_markup({**job.spec, "seed": run.seed}),
         **heartbeat_limits(settings),
@@ -121,16 +120,10 @@ def _summary(summary: Summary, catalog: Catalog) -> dict[str, Any]:
     return {"name": summary.name, "unit": described.unit, "values": values, "record": summary}
 
 
-def _figures(run: Run, summaries: Sequence[Summary], axis: str) -> list[dict[str, str]]:
-    counts = {summary.name: summary.count for summary in summaries}
-    return [
-        {
-            "key": name,
-            "note": "thin: every point, thick: moving average" if counts[name] > 80 else "one seed: no interval",
-            "url": f"/v1/figures/run?{urlencode({'run': run.id, 'name': name, 'x': axis})}",
-        }
-        for name in in_order(list(counts))[:SHOWN]
-    ]
+def _figures(run: Run, summaries: Sequence[Summary], view: View) -> list[dict[str, str]]:
+    names = in_order([summary.name for summary in summaries])[:SHOWN]
+    query = {"run": run.id, **view.query(RUN)}
+    return [{"key": name, "url": f"/v1/figures/run?{urlencode({**query, 'name': name})}"} for name in names]
 
 
 def _event(event: Event) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One study at `/studies/{id}`: the question, what the runs show and what is behind it; the URL holds the choices."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,10 +15,11 @@ from api.dashboard.evidence import Evidence, evidence_of
 from api.dashboard.figures import cost as cost_figure
 from api.dashboard.figures import forest, strip
 from api.dashboard.figures.drawn import baseline_words, cost_points, forest_rows
-from api.dashboard.matrix import Matrix, matrix_of, slots_of
+from api.dashboard.matrix import Matrix, Row, matrix_of, slots_of
 from api.dashboard.pages.parts import finished_of, open_of, state_of
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
+from api.dashboard.view import AXES, CURVES, View, caption, controls, view_of_page
 from domain.export import agreed_words
 from domain.findings import Comparison
 from domain.numbers import decimals_for, number, signed
@@ -33,12 +34,6 @@ VERDICTS = 6
 """Verdicts shown before one asks for all."""
 PANELS = 2
 FOREST_ROWS = 24
-SHOW = {"mean": "mean and interval", "seeds": "single seeds", "range": "min to max"}
-CAPTIONS = {
-    "mean": "Line: mean over seeds; band: 95 % t-interval, computed before any smoothing.",
-    "seeds": "Thin: single seeds; thick: their mean.",
-    "range": "Line: mean over seeds; band: from the lowest to the highest seed.",
-}
 RANK = {"worse": 0, "better": 0, "no difference shown": 1, "too few seeds": 2}
 SECTIONS = [
     ("Verdicts", "verdicts"),
@@ -58,16 +53,21 @@ Word = Annotated[str, Query(max_length=300)]
 class Choices:
     """What the URL chooses: how curves are drawn, which strata curves, differences and cost show, all verdicts."""
 
-    show: str
+    view: View
     at: str | None
     of: str | None
     cost: str | None
     verdicts: str | None
 
     def address(self, study: Study, **changed: str | None) -> str:
-        chosen = {"show": self.show, "at": self.at, "of": self.of, "cost": self.cost, "verdicts": self.verdicts}
-        query = {name: value for name, value in {**chosen, **changed}.items() if value is not None and value != "mean"}
+        chosen = {"at": self.at, "of": self.of, "cost": self.cost, "verdicts": self.verdicts}
+        query = {name: value for name, value in {**chosen, **changed}.items() if value is not None}
+        query |= self.view.query(CURVES)
         return f"/studies/{study.id}" + (f"?{urlencode(query)}" if query else "")
+
+    def seen(self, study: Study, view: View) -> str:
+        """The page with curves drawn otherwise."""
+        return replace(self, view=view).address(study)
 
 
 @router.get("/studies/{study_id}")
@@ -76,13 +76,12 @@ def show_study(
     database: CurrentDatabase,
     catalog: CurrentCatalog,
     study_id: str,
-    show: Word = "mean",
     at: Word | None = None,
     of: Word | None = None,
     cost: Word | None = None,
     verdicts: Word | None = None,
 ) -> Response:
-    chosen = Choices(show if show in SHOW else "mean", at, of, cost, verdicts)
+    chosen = Choices(view_of_page(request.query_params), at, of, cost, verdicts)
     with database.read() as c:
         study = studies.get(c, study_id)
         evidence = evidence_of(c, study, catalog)
@@ -106,7 +105,7 @@ def show_study(
         **_head(study),
         **_verdicts(study, evidence, table, chosen),
         **_matrix(study, comparison, matrix),
-        **_curves(study, comparison, matrix, chosen),
+        **_curves(study, evidence, matrix, chosen),
         **_differences(study, evidence, matrix, chosen),
         **_cost(study, evidence, matrix, chosen),
         **_table(study, comparison, table),
@@ -189,18 +188,23 @@ def _variant_first(axes: Sequence[str]) -> list[str]:
     return sorted(axes, key=lambda axis: not axis.startswith("normalization"))
 
 
-def _curves(study: Study, comparison: Comparison, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
+def _curves(study: Study, evidence: Evidence, matrix: Matrix, chosen: Choices) -> dict[str, Any]:
     """A panel for each stratum chosen; without a choice, of many the first and the last."""
-    strata = comparison.strata or [""]
+    strata = evidence.comparison.strata or [""]
     ends = strata if len(strata) <= PANELS else [strata[0], strata[-1]]
     shown = [chosen.at] if chosen.at in strata else ends
-    query = {"study": study.id, "show": chosen.show}
+    query = {"study": study.id, **chosen.view.query(CURVES)}
     tabs = [(head, chosen.address(study, at=name), chosen.at == name) for head, name in _named(matrix, strata)]
     extra = [row.name for row in matrix.rows if not row.slot.number]
     first_and_last = ("first and last", chosen.address(study, at=None), chosen.at not in strata)
     return {
         "panels": [
-            {"title": name, "url": f"/v1/figures/curves?{urlencode({**query, 'stratum': name})}"} for name in shown
+            {
+                "title": name,
+                "url": f"/v1/figures/curves?{urlencode({**query, 'stratum': name})}",
+                "key": _key(evidence, matrix, name),
+            }
+            for name in shown
         ],
         "small_panels": [
             {
@@ -211,11 +215,20 @@ def _curves(study: Study, comparison: Comparison, matrix: Matrix, chosen: Choice
             for name in shown
         ],
         "panel_tabs": [first_and_last, *tabs] if len(strata) > PANELS else [],
-        "show_tabs": [
-            (words, chosen.address(study, show=value), chosen.show == value) for value, words in SHOW.items()
-        ],
-        "curves_caption": CAPTIONS[chosen.show],
+        "view_tabs": controls(chosen.view, lambda view: chosen.seen(study, view)),
+        "x_words": AXES[chosen.view.x],
+        "curves_caption": caption(chosen.view),
     }
+
+
+def _key(evidence: Evidence, matrix: Matrix, stratum: str) -> list[tuple[Row, int]]:
+    """The variants of a panel, each with the number of seeds that its curve is made of."""
+    groups = {group.variant: group for group in evidence.comparison.groups if group.stratum == stratum}
+    return [
+        (row, sum(1 for run in evidence.behind(groups[row.name]) if run.steps and run.outcome != "diverged"))
+        for row in matrix.rows
+        if row.slot.number and row.name in groups
+    ]
 
 
 def _named(matrix: Matrix, strata: Sequence[str]) -> list[tuple[str, str]]:

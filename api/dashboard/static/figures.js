@@ -2,11 +2,16 @@
 //
 // A figure comes from the server as plain Plotly JSON in the colours of the light theme. This module adds the template
 // of the current theme, swaps light colours for dark ones where needed, and redraws when the theme or the data change.
-// A figure with `data-zoom` asks the server again when its horizontal range changes. No statistics are computed here.
+// A figure with `data-zoom` asks the server again when its horizontal range changes, and shares its cursor with the others.
+// No statistics are computed here.
+
+import { link } from "./cursor.js";
+import { watchZoom } from "./zoom.js";
 
 /** @typedef {{data: any[], layout: any}} Figure plain Plotly JSON */
 
 const AGAIN = [0, 400, 1500]; // ms before each try
+const LOOKS = ["show", "average", "clip"]; // parameters that say what is drawn and not where, so that a zoom stays
 const AT_LEAST = 1000; // ms between two reloads of all figures
 const NARROW = 520; // px; below this, or its own `layout.meta.narrow_below`, a figure's `layout.meta.narrow` is laid over its layout
 
@@ -48,21 +53,33 @@ function swapFor(theme, palette) {
   return new Map(Object.keys(palette.light).map((name) => [palette.light[name], palette.dark[name]]));
 }
 
-/** @type {Map<HTMLElement, Figure>} what each element shows, as served */
+/** @typedef {{figure: Figure, source: string, whole: {x?: any[], y?: any[]}}} Shown `whole` are the ranges of the figure as served */
+/** @type {Map<HTMLElement, Shown>} what each element shows */
 const figures = new Map();
+/** @type {Map<HTMLElement, {url: string, done: Promise<void>}>} what is on its way */
+const loading = new Map();
 /** @type {any} */
 let template;
 
+/** @param {string} source a figure's URL @returns {string} the same for whatever is drawn in the same frame */
+export function frameOf(source) {
+  const url = new URL(source, location.href);
+  LOOKS.forEach((name) => url.searchParams.delete(name));
+  return url.href;
+}
+
 /** @param {HTMLElement} element */
 async function draw(element) {
-  const figure = figures.get(element);
-  if (!figure) return;
+  const shown = figures.get(element);
+  if (!shown) return;
+  const { figure, source } = shown;
   const theme = currentTheme();
   const meta = figure.layout?.meta ?? {};
   const narrow = element.clientWidth < (meta.narrow_below ?? NARROW) ? meta.narrow : undefined;
   const swap = swapFor(theme, template.palette);
-  const laid = recolour(overlay(figure.layout ?? {}, narrow ?? {}), swap);
-  const layout = { ...laid, template: template[theme], uirevision: element.dataset.figure };
+  // Plotly writes what one zooms into the layout it is given, so it gets a copy.
+  const laid = recolour(structuredClone(overlay(figure.layout ?? {}, narrow ?? {})), swap);
+  const layout = { ...laid, template: template[theme], uirevision: frameOf(source) };
   element.querySelector(":scope > p")?.remove();
   await globalThis.Plotly.react(element, recolour(figure.data, swap), layout, template.config);
 }
@@ -97,8 +114,31 @@ async function ask(url) {
 }
 
 /** Fetches a figure and draws it; called again when an event says that its data changed. @param {HTMLElement} element */
-export async function load(element) {
-  figures.set(element, await ask(urlOf(element)));
+export function load(element) {
+  const source = element.dataset.figure ?? "";
+  const before = figures.get(element);
+  if (before && frameOf(before.source) !== frameOf(source)) { delete element.dataset.range; delete element.dataset.tall; }
+  const url = urlOf(element);
+  const under = loading.get(element);
+  if (under?.url === url) return under.done;
+  const done = take(element, source, url).finally(() => { if (loading.get(element)?.done === done) loading.delete(element); });
+  loading.set(element, { url, done });
+  return done;
+}
+
+/**
+ * A range that somebody zoomed into stays on screen only while the figure's own range stays, so that one is kept.
+ * @param {HTMLElement} element @param {string} source @param {string} url
+ */
+async function take(element, source, url) {
+  const figure = await ask(url);
+  if (url !== urlOf(element)) return; // another was chosen meanwhile
+  const [x, y] = [figure.layout?.xaxis?.range, figure.layout?.yaxis?.range];
+  const kept = figures.get(element)?.whole ?? {};
+  const whole = { x: element.dataset.range && kept.x ? kept.x : x, y: element.dataset.tall !== undefined && kept.y ? kept.y : y };
+  if (whole.x && whole.x !== x) figure.layout.xaxis.range = whole.x;
+  if (whole.y && whole.y !== y) figure.layout.yaxis.range = whole.y;
+  figures.set(element, { figure, source, whole });
   await draw(element);
 }
 
@@ -142,27 +182,24 @@ function debounce(action, ms) {
   return () => { clearTimeout(timer); timer = setTimeout(action, ms); };
 }
 
-/** Asks the server for the points of the range now on screen. @param {any} element */
-function askAgainOnZoom(element) {
-  const again = debounce(() => load(element).catch(() => undefined), 200);
-  element.on("plotly_relayout", (/** @type {any} */ change) => {
-    const from = change["xaxis.range[0]"];
-    if (change["xaxis.autorange"] || change.autosize === true) delete element.dataset.range;
-    else if (from !== undefined) element.dataset.range = `${from} ${change["xaxis.range[1]"]}`;
-    else return;
-    if (!change.autosize) again();
-  });
-}
-
 /** @param {HTMLElement} element */
 async function first(element) {
   try {
     await load(element);
-    if ("zoom" in element.dataset) askAgainOnZoom(element);
+    if ("zoom" in element.dataset) {
+      watchZoom(element, () => load(element).catch(() => undefined), () => figures.get(element)?.whole ?? {});
+      link(element);
+    }
   } catch (error) {
     const note = element.querySelector("p");
     if (note) note.textContent = `This figure did not load (${/** @type {Error} */ (error).message}). The table has its numbers.`;
   }
+}
+
+/** Draws at once what the page now wants to be drawn otherwise, and then, now and then, everything from fresh data. */
+function follow() {
+  for (const [element, { source }] of figures)
+    if (element.isConnected && element.dataset.figure !== source) load(element).catch(() => undefined);
 }
 
 async function start() {
@@ -173,6 +210,7 @@ async function start() {
   new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("resize", debounce(redraw, 150));
+  addEventListener("normlab:changed", follow);
   addEventListener("normlab:changed", sparingly(reload));
   document.documentElement.dataset.figures = "drawn";
 }

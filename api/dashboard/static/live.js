@@ -15,14 +15,16 @@ let stream;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let waiting;
 let nextRefreshAt = 0;
+let shown = location.search;
 let heardAt = Date.now();
 
-/** Takes over what a fresh copy of this page says. */
+/** Takes over what a fresh copy of this page says. @returns {Promise<boolean>} whether there was one */
 export async function refresh() {
-  const began = Date.now();
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (answer.redirected || !answer.ok) return;
+  const [began, address] = [Date.now(), location.pathname + location.search];
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (answer.redirected || !answer.ok) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (address !== location.pathname + location.search) return true; // another choice is on its way
   for (const part of document.querySelectorAll("[data-part]")) {
     const other = fresh.querySelector(`[data-part="${part.getAttribute("data-part")}"]`);
     if (other) morph(part, other);
@@ -30,6 +32,24 @@ export async function refresh() {
   tellTimes();
   nextRefreshAt = Date.now() + Math.max(REFRESH, 3 * (Date.now() - began));
   dispatchEvent(new CustomEvent("normlab:changed"));
+  return true;
+}
+
+/** The page as this address has it, without loading it anew. @param {string} href */
+async function show(href) {
+  if (!await refresh().catch(() => false)) location.assign(href);
+}
+
+/** A tab of this page chooses in place, so that zoom, scroll and focus stay; the address holds the choice. @param {MouseEvent} event */
+function choose(event) {
+  const link = event.target instanceof Element ? /** @type {HTMLAnchorElement | null} */ (event.target.closest(".tabs a")) : null;
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const there = new URL(link.href);
+  if (there.origin + there.pathname !== location.origin + location.pathname) return;
+  event.preventDefault();
+  history.pushState({}, "", there);
+  shown = there.search;
+  show(there.href);
 }
 
 function refreshSoon() {
@@ -80,6 +100,11 @@ function open(url) {
 function start() {
   tellTimes();
   setInterval(tellTimes, 1000);
+  document.addEventListener("click", choose);
+  addEventListener("popstate", () => {
+    if (location.search !== shown) show(location.href);
+    shown = location.search;
+  });
   const url = document.body.dataset.stream;
   if (!url) return;
   open(url);

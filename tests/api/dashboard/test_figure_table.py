@@ -35,3 +35,8 @@ def test_bands_and_marks_are_no_columns_and_an_interval_stands_in_its_cell() -> 
 def test_places_are_called_as_on_the_axis() -> None:
     drawn = figure(trace("a", [0, 1], [1, 2]), tickvals=[0, 1], ticktext=["4", "128"])
     assert [place for place, _ in table_of_figure(drawn).rows] == ["4", "128"]
+
+
+def test_places_of_a_clock_are_told_as_times() -> None:
+    drawn = figure(trace("a", [1_700_000_000_000], [1]), type="date")
+    assert [place for place, _ in table_of_figure(drawn).rows] == ["2023-11-14 22:13"]

@@ -1,5 +1,7 @@
 """Figures of a stored installation, by their addresses."""
 
+import csv
+import io
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.dashboard.figures import FIGURES
+from api.dashboard.view import AXES, X_TITLES
 from domain.database import Database
 from domain.errors import InvalidSpec, NotFound
 from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
@@ -40,8 +43,8 @@ def test_every_kind_says_what_it_needs(kind: str, sample: Database) -> None:
         FIGURES[kind](c, {})
 
 
-@pytest.mark.parametrize("show", ["mean", "seeds", "range"])
-def test_a_study_draws_its_curves_in_three_ways(show: str, sample: Database, params: dict[str, dict[str, str]]) -> None:
+@pytest.mark.parametrize("show", ["mean", "sd", "seeds", "range"])
+def test_a_study_draws_its_curves_in_four_ways(show: str, sample: Database, params: dict[str, dict[str, str]]) -> None:
     with sample.read() as c:
         figure = FIGURES["curves"](c, {**params["curves"], "show": show})
     assert len(with_role(figure, "mean")) == 6
@@ -78,6 +81,9 @@ def test_a_zoom_asks_for_its_part_only(sample: Database, params: dict[str, dict[
         ("curves", {"study": "no-such-study"}, 404),
         ("curves", {"show": "violin"}, 422),
         ("run", {"x": "parsecs"}, 422),
+        ("curves", {"log": "z"}, 422),
+        ("curves", {"average": "4"}, 422),
+        ("job", {"clip": "maybe"}, 422),
         ("run", {"run": "run_unknown"}, 404),
         ("job", {"name": ""}, 422),
         ("run", {"from": "left", "to": "right"}, 422),
@@ -110,3 +116,46 @@ def test_a_ninth_variant_is_no_ninth_line_but_has_a_panel_beside_the_baseline(
     assert len(with_role(all_in_one, "mean")) == 8
     assert [trace["meta"]["variant"] for trace in with_role(alone, "mean")] == ["detach_norm", "layer_norm"]
     assert_valid(alone)
+
+
+@pytest.mark.parametrize("x", list(AXES))
+@pytest.mark.parametrize("kind", ["curves", "job", "run"])
+def test_every_axis_draws(kind: str, x: str, sample: Database, params: dict[str, dict[str, str]]) -> None:
+    with sample.read() as c:
+        figure = FIGURES[kind](c, {**params[kind], "x": x, "log": "xy", "average": "10", "clip": "on"})
+    assert_valid(figure)
+    assert figure["layout"]["xaxis"]["title"]["text"] == X_TITLES[x]  # type: ignore[index]
+    assert all(trace["x"] for trace in figure["data"])
+
+
+def test_seeds_meet_over_the_time_of_training_and_not_by_the_clock(
+    sample: Database, params: dict[str, dict[str, str]]
+) -> None:
+    with sample.read() as c:
+        relative, wall = (FIGURES["curves"](c, {**params["curves"], "x": x}) for x in ("relative", "wall"))
+    assert "(n = 3)" in with_role(relative, "mean")[-1]["customdata"][5]
+    assert not with_role(wall, "mean")
+    assert with_role(wall, "seed")
+
+
+@pytest.mark.parametrize("kind", list(FIGURES))
+def test_the_numbers_of_every_kind_leave_as_csv(
+    kind: str, pages: TestClient, params: dict[str, dict[str, str]]
+) -> None:
+    answer = pages.get(f"/v1/figures/{kind}", params={**params[kind], "format": "csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert f'filename="{kind}.csv"' in answer.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert rows
+    assert all(row["series"] for row in rows)
+
+
+def test_the_csv_of_curves_has_the_interval_of_each_mean(pages: TestClient, params: dict[str, dict[str, str]]) -> None:
+    query = params["curves"]
+    figure = pages.get("/v1/figures/curves", params=query).json()
+    mean, band = with_role(figure, "mean")[-1], with_role(figure, "band")[-1]
+    text = pages.get("/v1/figures/curves", params={**query, "format": "csv"}).text
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["series"] == mean["name"]]
+    assert [float(row["y"]) for row in rows] == mean["y"]
+    assert [float(row["high"]) for row in rows] == band["y"][: len(rows)]
+    assert all(float(row["low"]) <= float(row["y"]) <= float(row["high"]) for row in rows)

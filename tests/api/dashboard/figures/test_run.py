@@ -2,8 +2,10 @@
 
 import pytest
 
-from api.dashboard.figures.run import FEW, Resumption, Series, moving_average, run_curve
+from api.dashboard.figures.average import moving_average
+from api.dashboard.figures.run import FEW, Resumption, Series, run_curve
 from api.dashboard.palette import assign_slots
+from api.dashboard.view import View
 from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
 
 SLOT = assign_slots(["layer_norm"])["layer_norm"]
@@ -48,5 +50,29 @@ def test_a_zoomed_figure_does_not_call_its_piece_the_best() -> None:
 
 
 def test_the_moving_average_has_no_bias_at_its_start() -> None:
-    assert moving_average([5.0] * 10) == pytest.approx([5.0] * 10)
-    assert moving_average([]) == []
+    assert moving_average([5.0] * 10, 30) == pytest.approx([5.0] * 10)
+    assert moving_average([], 3) == []
+
+
+def test_a_wider_average_is_smoother() -> None:
+    values = [float(step % 2) for step in range(300)]
+    spans = [max(tail) - min(tail) for tail in (moving_average(values, percent)[100:] for percent in (3, 10, 30))]
+    assert spans == sorted(spans, reverse=True)
+
+
+def test_a_view_draws_many_points_without_an_average_and_few_with_one() -> None:
+    x = [float(step) for step in range(1, FEW + 2)]
+    many = run_curve(Series("train_loss", x, x), SLOT, view=View(average=0, clip="off"))
+    few = run_curve(Series("train_loss", x[:40], x[:40]), SLOT, view=View(average=30, clip="off"))
+    assert [trace["meta"]["role"] for trace in many["data"]] == ["single"]
+    assert [trace["meta"]["role"] for trace in few["data"]] == ["raw", "average"]
+
+
+def test_the_notes_of_a_run_keep_their_places_on_logarithmic_axes() -> None:
+    series = Series("test_error", [10, 100, 1000], [12.0, 10.0, 10.9], lower_is_better=True, x_end=1000)
+    figure = run_curve(series, SLOT, [Resumption(2, 100)], view=View(log="xy", clip="off"))
+    assert_valid(figure)
+    attempt, best = figure["layout"]["annotations"]
+    assert attempt["x"] == 2
+    assert (best["x"], best["y"]) == (2, 1)
+    assert figure["layout"]["xaxis"]["range"] == [1, 3]
