@@ -59,10 +59,26 @@ def unbiased_variance(variance: Tensor, count: int) -> Tensor:
     return variance * (count / (count - 1)) if count > 1 else variance
 
 
+def above_zero(eps: float, dtype: torch.dtype) -> float:
+    """ε, or in its place the smallest normal number of `dtype`, which no ordinary variance notices.
+
+    With it the norm of a row without deviation is its bias also where ε is 0, and no NaN reaches its gradient.
+    """
+    return max(eps, torch.finfo(dtype).tiny)
+
+
+def inverse_root(square: Tensor, eps: float) -> Tensor:
+    """1/√(square + ε), finite where both are zero.
+
+    Not `rsqrt`, whose derivative takes the third power of that and leaves float32 at a square of zero.
+    """
+    return (square + above_zero(eps, square.dtype)).sqrt().reciprocal()
+
+
 def over_root(y: Tensor, square: Tensor, eps: float, place: EpsPlace) -> Tensor:
     """`y` over √(square + ε), or over √square + ε where the place of ε is outside the root."""
     if place == "inside":
-        return y * torch.rsqrt(square + eps)
+        return y * inverse_root(square, eps)
     # The root of zero has an infinite slope; the smallest normal number keeps the gradient of a zero row finite.
     return y / (square.clamp(min=torch.finfo(square.dtype).tiny).sqrt() + eps)
 

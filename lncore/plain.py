@@ -10,18 +10,18 @@ import math
 import torch
 from torch import Tensor
 
-from lncore.moments import mean_square, moments, widen
+from lncore.moments import inverse_root, mean_square, moments, widen
 
 
 def layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """(x − μ)/√(σ² + ε) ⊙ weight + bias over the last axis (Ba et al. 2016, §3)."""
     statistics = moments(x, -1)
-    return _scale_and_shift(statistics.deviation * torch.rsqrt(statistics.variance + eps), weight, bias).to(x.dtype)
+    return _scale_and_shift(statistics.deviation * inverse_root(statistics.variance, eps), weight, bias).to(x.dtype)
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float, offset: float = 0.0) -> Tensor:
     """x/√(mean(x²) + ε) ⊙ (offset + weight) over the last axis (Zhang and Sennrich 2019), the sum in float32."""
-    y = widen(x) * torch.rsqrt(mean_square(x, -1) + eps)
+    y = widen(x) * inverse_root(mean_square(x, -1), eps)
     return (y if weight is None else y * (widen(weight) + offset)).to(x.dtype)
 
 
@@ -58,7 +58,7 @@ def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | Non
     # The size of a group is spelled out: reshape cannot infer it for an empty batch.
     members = x.shape[1] // groups * math.prod(x.shape[2:])
     statistics = moments(x.reshape(x.shape[0], groups, members), -1)
-    y = (statistics.deviation * torch.rsqrt(statistics.variance + eps)).reshape(x.shape)
+    y = (statistics.deviation * inverse_root(statistics.variance, eps)).reshape(x.shape)
     return _scale_and_shift(y, _per_channel(weight, x), _per_channel(bias, x)).to(x.dtype)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lncore.layer import check_width
-from lncore.moments import widen
+from lncore.moments import over_root, widen
 from lncore.norms.layer_norm import LayerNorm
 from lncore.norms.rms_norm import RMSNorm
 from lncore.options import Range, checked
@@ -79,4 +79,4 @@ class QKNorm(nn.Module):
 
     def _unit(self, x: Tensor) -> Tensor:
         wide = widen(x)
-        return (wide * torch.rsqrt(wide.square().sum(-1, keepdim=True) + self.eps**2)).to(x.dtype)
+        return (over_root(wide, wide.square().sum(-1, keepdim=True), self.eps**2, "inside")).to(x.dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lncore.moments import moments, widen
+from lncore.moments import inverse_root, moments, widen
 
 
 def check_weight_layer(owner: str, layer: nn.Module) -> nn.Module:
@@ -53,7 +53,7 @@ class StandardizedWeight(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         statistics = moments(weight.flatten(1), -1)
-        standardized = statistics.deviation * (torch.rsqrt(statistics.variance + self.eps) * self.factor)
+        standardized = statistics.deviation * (inverse_root(statistics.variance, self.eps) * self.factor)
         standardized = standardized if self.gain is None else standardized * self.gain.unsqueeze(1)
         return standardized.reshape(weight.shape).to(weight.dtype)
 

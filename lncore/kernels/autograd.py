@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lncore import plain
-from lncore.moments import widen
+from lncore.moments import above_zero, widen
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -30,6 +30,7 @@ def row_norm(
     centred: bool,
 ) -> Any:
     """Layer norm (`centred`) or RMS norm of the last axis of x, or of x + residual as (norm, sum)."""
+    eps = eps or above_zero(eps, widen(x).dtype)
     if _needs_graph(x, residual, weight, bias):
         return _apply(RowNorm)((backend, eps, offset, centred), x, residual, weight, bias)
     y, h, _ = _norm_forward(backend, x, residual, weight, bias, eps, offset, centred)
@@ -47,6 +48,7 @@ def group_norm(
     backend: ModuleType, x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, eps: float
 ) -> Tensor:
     """Group norm of x (batch, channels, positions…)."""
+    eps = eps or above_zero(eps, widen(x).dtype)
     if _needs_graph(x, weight, bias):
         return _apply(GroupNorm)(backend, x, weight, bias, groups, eps)
     return backend.group_forward(_cases(x), groups, weight, bias, eps)[0].view(x.shape)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lncore.layer import Eps, NormLayer, along_features, bias_parameter, check_groups, gain_parameter, scale_and_shift
-from lncore.moments import moments, widen
+from lncore.moments import inverse_root, moments, widen
 from lncore.options import Range, Rule, checked
 
 
@@ -54,8 +54,8 @@ class EvoNormS0(NormLayer):
     def _inverse_deviation(self, wide: Tensor) -> Tensor:
         if wide.dim() == 4:
             grouped = wide.unflatten(1, (self.groups, -1))
-            inverse = torch.rsqrt(moments(grouped, (2, 3, 4)).variance + self.eps)
+            inverse = inverse_root(moments(grouped, (2, 3, 4)).variance, self.eps)
             return inverse.expand_as(grouped).reshape(wide.shape)
         grouped = wide.unflatten(-1, (self.groups, -1))
-        inverse = torch.rsqrt(moments(grouped, -1).variance + self.eps)
+        inverse = inverse_root(moments(grouped, -1).variance, self.eps)
         return inverse.expand_as(grouped).reshape(wide.shape)

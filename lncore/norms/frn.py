@@ -13,7 +13,7 @@ from lncore.layer import (
     gain_parameter,
     scale_and_shift,
 )
-from lncore.moments import mean_square, widen
+from lncore.moments import mean_square, over_root, widen
 from lncore.options import checked
 
 
@@ -61,7 +61,7 @@ class FilterResponseNorm(NormLayer):
         """Each channel divided by the root of its mean square over the positions."""
         if isinstance(self.eps, Tensor):
             axes = {4: (2, 3), 3: (1,)}.get(wide.dim(), (-1,))
-            return wide * torch.rsqrt(mean_square(wide, axes) + self.eps.abs())
+            return over_root(wide, mean_square(wide, axes) + self.eps.abs(), 0.0, "inside")
         if wide.dim() == 4:
             return kernels.rms_norm(wide.flatten(2), None, self.eps).reshape(wide.shape)
         return channels_second(kernels.rms_norm(channels_second(wide), None, self.eps))

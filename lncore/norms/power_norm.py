@@ -17,7 +17,7 @@ from lncore.layer import (
     features_last,
     gain_parameter,
 )
-from lncore.moments import mean_square, widen
+from lncore.moments import above_zero, inverse_root, mean_square, widen
 from lncore.options import Range, Rule, checked
 
 
@@ -94,7 +94,7 @@ class PowerNorm(NormLayer):
         if self.training:
             check_batch(self, x)
         rows = self._scaled(widen(features_last(x)))
-        z = self._from_batch(rows) if self.training else rows * torch.rsqrt(self.running_square + self.eps)
+        z = self._from_batch(rows) if self.training else rows * inverse_root(self.running_square, self.eps)
         return features_back(torch.addcmul(self.bias, z, self.weight)).to(x.dtype)
 
     def _scaled(self, rows: Tensor) -> Tensor:
@@ -107,7 +107,8 @@ class PowerNorm(NormLayer):
             self.steps.add_(1)
             used = torch.where(self.steps <= self.warmup, square, self.running_square)
             self._remember(square)
-        return _PowerFunction.apply(rows, used + self.eps, square + self.eps, self.running_product, self.alpha_backward)
+        eps = above_zero(self.eps, rows.dtype)
+        return _PowerFunction.apply(rows, used + eps, square + eps, self.running_product, self.alpha_backward)
 
     def _remember(self, square: Tensor) -> None:
         """While warming up the running mean weighs all steps alike, then it forgets; both in one line per step."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lncore.moments import moments, widen
+from lncore.moments import inverse_root, moments, widen
 from lncore.recurrent.paths import StepNorm
 
 
@@ -62,7 +62,7 @@ class RecurrentBatchNorm(StepNorm):
             self._keep(step, mean, variance)
         else:
             mean, variance = self.running_mean[step], self.running_var[step]
-        y = (widen(x) - mean) * torch.rsqrt(variance + self.eps) * self.weight
+        y = (widen(x) - mean) * inverse_root(variance, self.eps) * self.weight
         return (y if self.bias is None else y + self.bias).to(x.dtype)
 
     def _check(self, x: Tensor) -> None:

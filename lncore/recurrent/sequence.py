@@ -10,7 +10,7 @@ from torch import Tensor
 from lncore import plain
 from lncore.kernels.autograd import differentiable_gradients
 from lncore.kernels.plan import Plan
-from lncore.moments import widen
+from lncore.moments import above_zero, widen
 from lncore.recurrent.cells import Norm, gru_cell, lstm_cell, run
 
 Outputs = tuple[Tensor, ...]
@@ -26,7 +26,7 @@ def lstm_sequence(
     cell's norm; a mask (time, batch) is 0 where a sequence has ended.
     """
     inputs, mask = _uniform(a, u, h0, c0, w, cell_w, cell_b), _as_factor(mask, a)
-    y, last = _LSTMSequence.apply(fused, plan, mask, *inputs)
+    y, last = _LSTMSequence.apply(fused, _above_zero(plan, a), mask, *inputs)
     return y.to(a.dtype), last.to(a.dtype)
 
 
@@ -39,13 +39,19 @@ def gru_sequence(
     w is the gain of the recurrent norm (all three gates), b what is added to the candidate's recurrent share.
     """
     inputs, mask = _uniform(a, u, h0, w, b), _as_factor(mask, a)
-    return _GRUSequence.apply(fused, plan, mask, *inputs).to(a.dtype)
+    return _GRUSequence.apply(fused, _above_zero(plan, a), mask, *inputs).to(a.dtype)
 
 
 def _uniform(a: Tensor, *others: Tensor | None) -> list[Tensor | None]:
     """Everything contiguous and in the precision of the computation: float32, or float64 for float64 inputs."""
     dtype = widen(a).dtype
     return [None if tensor is None else tensor.to(dtype).contiguous() for tensor in (a, *others)]
+
+
+def _above_zero(plan: Plan, a: Tensor) -> Plan:
+    """The plan with an ε above zero everywhere, so that a state of zeros has a norm."""
+    first, second, cell = (above_zero(eps, widen(a).dtype) for eps in (*plan.eps, plan.cell_eps))
+    return plan._replace(eps=(first, second), cell_eps=cell)
 
 
 def _as_factor(mask: Tensor | None, a: Tensor) -> Tensor | None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from lncore import plain, reference
 from lncore.moments import moments
-from tests.lncore.variants import ALL, inputs, make, randomized
+from tests.lncore.variants import ALL, SHAPES, WITHOUT_EPSILON, inputs, make, randomized
 
 OFFSETS = [0.0, 1e2, 1e4, 1e6]
 SHIFT_FREE = [name for name in ("layer_norm", "batch_norm", "group_norm") if name in ALL]
@@ -55,6 +55,23 @@ def test_a_constant_row_has_exactly_no_deviation(value: float) -> None:
     statistics = moments(torch.full((3, 1000), value), -1)
     assert torch.equal(statistics.deviation, torch.zeros(3, 1000))
     assert torch.equal(statistics.variance, torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", list(SHAPES))
+@pytest.mark.parametrize("name", WITHOUT_EPSILON)
+def test_without_epsilon_a_case_of_zeros_is_finite_and_so_are_all_gradients(
+    name: str, kind: str, dtype: torch.dtype
+) -> None:
+    """As padding: nothing comes in, and no gradient comes back."""
+    for training in (True, False):
+        layer = make(name, eps=0.0).to(dtype).train(training)
+        x, seed = inputs(SHAPES[kind], dtype=dtype), inputs(SHAPES[kind], 2, dtype)
+        x[1] = seed[1] = 0
+        y = layer(x.requires_grad_())
+        y.backward(seed)
+        assert y.isfinite().all()
+        assert all(leaf.grad is not None and leaf.grad.isfinite().all() for leaf in (x, *layer.parameters()))
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-6, 1.0, 1e6, 1e17])

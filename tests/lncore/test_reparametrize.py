@@ -80,6 +80,15 @@ class TestWeights:
         torch.testing.assert_close(compiled(x), wrapped(x))
 
 
+def test_without_epsilon_weights_that_are_all_the_same_are_standardized_to_zero() -> None:
+    layer = nn.Linear(5, 7)
+    nn.init.constant_(layer.weight, 0.3)
+    wrapped: Any = menu.normalization("weight_standardization", eps=0.0).reparametrize(layer)
+    wrapped(inputs((4, 5))).sum().backward()
+    assert not wrapped.weight.any()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in wrapped.parameters())
+
+
 @pytest.mark.parametrize("name", ["weight_norm", "weight_standardization"])
 def test_only_weight_layers_can_be_reparametrized(name: str) -> None:
     with pytest.raises(TypeError, match="not on Embedding"):

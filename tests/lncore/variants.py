@@ -12,6 +12,13 @@ ALL = menu.norms()
 WEIGHT_VARIANTS = {"weight_norm", "weight_standardization"}
 SHAPES = {"vector": (6, 8), "sequence": (4, 5, 8), "image": (3, 8, 4, 5)}
 GROUPED = {"group_norm", "evonorm_s0"}
+WITHOUT_EPSILON = [
+    name
+    for name in ALL
+    if menu.describe(menu.load("lncore.norms", name))["options"].get("eps", {}).get("bounds", {}).get("ge") == 0
+    and name not in WEIGHT_VARIANTS
+]
+"""Those that act on activations and whose ε may be 0."""
 
 
 def make(name: str, width: int = 8, **options: Any) -> Any:
