@@ -49,6 +49,21 @@ def moments(x: Tensor, axes: Axes) -> Moments:
     return Moments(first + rest, deviation, deviation.square().mean(axes, keepdim=True))
 
 
+def moments_of_rows(x: Tensor, among: Tensor) -> Moments:
+    """Mean, deviation and biased variance of those rows of `x` (rows, features) where `among` (rows) is True.
+
+    The shapes don't depend on how many these are, so a compiler traces them. The deviation of the other rows is zero;
+    so is everything where there are no rows at all.
+    """
+    others, count = ~among[:, None], among.sum().clamp(min=1)
+    wide = widen(x).masked_fill(others, 0)
+    first = wide.sum(0, keepdim=True) / count
+    rough = (wide - first).masked_fill(others, 0)
+    rest = rough.detach().sum(0, keepdim=True) / count  # as in `moments`
+    deviation = (rough - rest).masked_fill(others, 0)
+    return Moments(first + rest, deviation, deviation.square().sum(0, keepdim=True) / count)
+
+
 def mean_square(x: Tensor, axes: Axes) -> Tensor:
     """Mean of the squares of `x` over `axes`, kept at size 1."""
     return widen(x).square().mean(axes, keepdim=True)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lncore.moments import inverse_root, moments, widen
+from lncore.moments import inverse_root, moments, moments_of_rows, widen
 from lncore.recurrent.paths import StepNorm
 
 
@@ -53,17 +53,25 @@ class RecurrentBatchNorm(StepNorm):
     def forward(self, x: Tensor, step: int, valid: Tensor | None) -> Tensor:
         self._check(x)
         step = min(step, self.max_steps - 1)
-        rows = x if valid is None else x[valid.bool()]
-        if self.training and len(x) == 1:
-            raise ValueError("RecurrentBatchNorm needs at least two sequences in a training batch.")
-        if self.training and len(rows) > 1:
-            batch = moments(rows, 0)
-            mean, variance = batch.mean.squeeze(0), batch.variance.squeeze(0)
-            self._keep(step, mean, variance)
-        else:
-            mean, variance = self.running_mean[step], self.running_var[step]
+        mean, variance = self._from_batch(x, step, valid) if self.training and len(x) else self._running(step)
         y = (widen(x) - mean) * inverse_root(variance, self.eps) * self.weight
         return (y if self.bias is None else y + self.bias).to(x.dtype)
+
+    def _running(self, step: int) -> tuple[Tensor, Tensor]:
+        return self.running_mean[step], self.running_var[step]
+
+    def _from_batch(self, x: Tensor, step: int, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the rows that are not padding; the running ones where those are fewer than two."""
+        if len(x) == 1:
+            raise ValueError("RecurrentBatchNorm needs at least two sequences in a training batch.")
+        batch = moments(x, 0) if valid is None else moments_of_rows(x, valid)
+        mean, variance = batch.mean.squeeze(0), batch.variance.squeeze(0)
+        if valid is not None:  # how many they are stays on the device, so that no branch hangs on it
+            enough = valid.sum() > 1
+            running_mean, running_var = self._running(step)
+            mean, variance = torch.where(enough, mean, running_mean), torch.where(enough, variance, running_var)
+        self._keep(step, mean, variance, 1 if valid is None else enough)
+        return mean, variance
 
     def _check(self, x: Tensor) -> None:
         if not x.is_floating_point():
@@ -77,9 +85,10 @@ class RecurrentBatchNorm(StepNorm):
             )
 
     @torch.no_grad()
-    def _keep(self, step: int, mean: Tensor, variance: Tensor) -> None:
-        self.batches_seen[step] += 1
-        share = torch.clamp(1 / self.batches_seen[step], min=self.momentum)
+    def _keep(self, step: int, mean: Tensor, variance: Tensor, batches: Tensor | int) -> None:
+        """Move the running statistics of a step towards those of a batch; towards themselves where there was none."""
+        self.batches_seen[step] += batches
+        share = torch.clamp(1 / self.batches_seen[step], min=self.momentum, max=1)
         self.running_mean[step] += share * (mean - self.running_mean[step])
         self.running_var[step] += share * (variance - self.running_var[step])
 

@@ -1,11 +1,14 @@
 """Recurrent batch normalization keeps statistics of its own for every time step."""
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 
+from lncore.moments import moments, moments_of_rows
 from lncore.recurrent import GRU, LSTM, RecurrentBatchNorm, recurrent_batch_norm
+from tests.lncore.variants import inputs
 
 
 def test_each_step_is_normalized_by_its_own_batch_in_training() -> None:
@@ -35,6 +38,44 @@ def test_padding_takes_no_part_in_the_statistics() -> None:
     x[~valid] = 1e6
     torch.testing.assert_close(norm(x, 0, valid)[valid], y[valid])
     torch.testing.assert_close(norm.running_mean[0], x[valid].mean(0))
+
+
+def test_the_rows_of_a_mask_have_the_statistics_they_have_alone() -> None:
+    x = inputs((9, 4)) * 3 + 1e4
+    among = torch.tensor([True, False, True, True, False, True, True, False, True])
+    alone, masked = moments(x[among], 0), moments_of_rows(x, among)
+    torch.testing.assert_close(masked.mean, alone.mean)
+    torch.testing.assert_close(masked.variance, alone.variance)
+    torch.testing.assert_close(masked.deviation[among], alone.deviation)
+    assert not masked.deviation[~among].any()
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_step_with_fewer_than_two_sequences_left_takes_the_running_statistics_and_leaves_them(left: int) -> None:
+    norm, x = RecurrentBatchNorm(4, max_steps=1), torch.randn(5, 4)
+    for seen in range(2):  # none kept yet, then those of one batch
+        before = {name: value.clone() for name, value in norm.state_dict().items()}
+        y = norm(x, 0, torch.arange(5) < left)
+        assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items()), seen
+        torch.testing.assert_close(y, copy.deepcopy(norm).eval()(x, 0, None))
+        norm(x * 2 + 1, 0, None)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_it_compiles_without_a_break_over_sequences_of_different_lengths(training: bool) -> None:
+    torch._dynamo.reset()
+    plain: Any = LSTM(3, 4, **recurrent_batch_norm(max_steps=2)).train(training)
+    layer = copy.deepcopy(plain)
+    x, lengths = torch.randn(3, 4, 3), torch.tensor([3, 2, 1, 3])
+    compiled = torch.compile(lambda x, lengths: layer(x, lengths=lengths)[0], fullgraph=True, backend="aot_eager")
+    y, expected = compiled(x, lengths), plain(x, lengths=lengths)[0]
+    torch.testing.assert_close(y, expected)
+    y.square().sum().backward()
+    expected.square().sum().backward()
+    for mine, right in zip(layer.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, right.grad, rtol=1e-4, atol=1e-6)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(layer.state_dict()[name], value)
 
 
 def test_the_gain_starts_at_a_tenth_and_only_the_cell_is_shifted() -> None:
