@@ -53,7 +53,8 @@ def run(
 ) -> tuple[Tensor, State]:
     """Every step's hidden state (time, batch, hidden), and the last state; `cell` receives step, share and state.
 
-    Where the mask (time, batch) is 0 the state stays as it was.
+    Where the mask (time, batch) is 0 the state stays as it was. What is returned has the type of the shares, in which a
+    state of a wider type may have been computed under autocast.
     """
     outputs: list[Tensor] = []
     for step in _steps(len(shares), reverse):
@@ -65,8 +66,9 @@ def run(
         outputs.append(state[0])
     if reverse:
         outputs.reverse()
-    h = state[0]
-    return torch.stack(outputs) if outputs else h.new_empty(0, *h.shape), state
+    if not outputs:
+        return state[0].new_empty(0, *state[0].shape), state
+    return torch.stack(outputs).to(shares[0].dtype), tuple(part.to(shares[0].dtype) for part in state)
 
 
 def _steps(length: int, reverse: bool) -> Iterator[int]:

@@ -165,7 +165,7 @@ class Stack(nn.Module, ABC):
                 f"{tuple(values.shape)}."
             )
         held = self.at("weight_ih", Place(0, reverse=False)).dtype
-        if values.dtype != held and not torch.is_autocast_enabled(values.device.type):
+        if not _may_meet(values, held):
             raise TypeError(
                 f"{name} of {held} got {values.dtype}: use x.to({held}), or make the layer with dtype={values.dtype}."
             )
@@ -182,7 +182,20 @@ class Stack(nn.Module, ABC):
                 raise ValueError(
                     f"{type(self).__name__}: the initial state is {tuple(state.shape)}, but must be {shape} {axes}."
                 )
+            self._check_meets(state, x)
         return tuple(state.unsqueeze(1) if unbatched else state for state in states)
+
+    def _check_meets(self, state: Tensor, x: Tensor) -> None:
+        """Raise ValueError for an initial state on another device than x, TypeError for one of another type."""
+        name = type(self).__name__
+        if state.device != x.device:
+            raise ValueError(
+                f"{name}: the initial state is on {state.device}, but the input on {x.device}: use hx.to(x.device)."
+            )
+        if not _may_meet(state, x.dtype):
+            raise TypeError(
+                f"{name}: the initial state is {state.dtype}, but the input {x.dtype}: use hx.to({x.dtype})."
+            )
 
     def _as_states(self, hx: Any) -> State:
         """The initial state as `states` tensors; raises TypeError unless it is those."""
@@ -216,6 +229,12 @@ def _check_sizes(owner: str, **sizes: int) -> None:
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ValueError(f"{owner}: {name} is {size!r}, but must be a whole number of at least 1.")
+
+
+def _may_meet(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether x and numbers of `dtype` compute together: of one type, or under autocast, which leaves float64 alone."""
+    wide = torch.float64 in {x.dtype, dtype}
+    return x.dtype == dtype or (not wide and torch.is_autocast_enabled(x.device.type))
 
 
 def _described(given: Any) -> str:

@@ -121,6 +121,46 @@ def test_autocast_trains(kind: type) -> None:
     assert layer.weight_hh_l0.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_under_autocast_states_of_either_precision_are_taken_and_come_back_in_that_of_the_outputs(
+    kind: Any, fused: bool
+) -> None:
+    """As torch's own: the states a chunk returns in bfloat16 start the next one."""
+    layer, x = kind(5, 7, fused=fused), torch.randn(6, 3, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, last = layer(x, _states(layer, torch.float32))
+        again, _ = layer(x, last)
+    assert {y.dtype, again.dtype, *(state.dtype for state in _several(last))} == {torch.bfloat16}
+
+
+def _states(layer: Any, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Any:
+    states = tuple(torch.zeros(1, 3, 7, dtype=dtype, device=device) for _ in range(layer.states))
+    return states if len(states) > 1 else states[0]
+
+
+def _several(last: Any) -> tuple[torch.Tensor, ...]:
+    return last if isinstance(last, tuple) else (last,)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_a_state_of_another_type_or_device_is_refused(kind: Any, fused: bool) -> None:
+    layer, x = kind(5, 7, fused=fused), torch.randn(6, 3, 5)
+    for dtype in (torch.float64, torch.bfloat16):
+        with pytest.raises(
+            TypeError, match=rf"state is {dtype}, but the input torch.float32: use hx.to\(torch.float32"
+        ):
+            layer(x, _states(layer, dtype))
+    with pytest.raises(ValueError, match=r"the initial state is on meta, but the input on cpu"):
+        layer(x, _states(layer, device="meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        with pytest.raises(TypeError, match=r"state is torch.float64, but the input torch.float32"):
+            layer(x, _states(layer, torch.float64))
+        with pytest.raises(TypeError, match=r"of torch.float32 got torch.float64"):
+            layer(x.double())
+
+
 def _of_sequence(last: Any, b: int) -> Any:
     return tuple(state[:, b] for state in last) if isinstance(last, tuple) else last[:, b]
 
