@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import lncore
 from lncore import menu
+from lncore.options import OptionError
 from lncore.placement import Placement
 from lncore.residual import Trunk
 from tests.lncore.variants import inputs
@@ -141,6 +142,41 @@ def test_deepnorm_scales_the_branches_weights() -> None:
     weight = nn.Parameter(torch.ones(3, 3))
     placed("deepnorm", 2).initialize([weight])
     torch.testing.assert_close(weight.detach(), torch.full((3, 3), 16**-0.25))
+
+
+@pytest.mark.parametrize("part", ["alone", "encoder", "decoder"])
+def test_deepnorm_weighs_and_scales_by_the_constants_of_its_part(part: str) -> None:
+    placement = placed("deepnorm", part=part)
+    x, weight = inputs((5, WIDTH)), torch.ones(3, 3)
+    placement.initialize([weight])
+    torch.testing.assert_close(weight, torch.full((3, 3), placement.beta))
+    block = placement.around(Branch(), 0, WIDTH, NORM)
+    torch.testing.assert_close(block(x), ln(placement.alpha * x + branch_of(x)))
+
+
+def test_an_encoder_has_a_decoder_as_deep_as_itself_unless_told() -> None:
+    wanted = placed("deepnorm", 12, part="encoder", decoder_layers=12)
+    assert placed("deepnorm", 12, part="encoder").alpha == wanted.alpha
+
+
+@pytest.mark.parametrize("part", ["alone", "decoder"])
+def test_layers_of_a_decoder_are_told_to_the_encoder_only(part: str) -> None:
+    with pytest.raises(OptionError, match='it belongs to part="encoder"'):
+        placed("deepnorm", part=part, decoder_layers=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("deepnorm", {"part": "both"}, "DeepNorm: part is 'both', but must be one of 'alone', 'encoder', 'decoder'"),
+        ("deepnorm", {"part": "encoder", "decoder_layers": 0}, "decoder_layers is 0, but must be at least 1"),
+        ("mix", {"share": 1.5}, "Mix: share is 1.5, but must be at least 0 and at most 1"),
+        ("layerscale", {"initial": -1.0}, "LayerScale: initial is -1.0, but must be at least 0 and at most 1"),
+    ],
+)
+def test_an_option_outside_its_bounds_is_refused(name: str, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        placed(name, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -50,6 +50,18 @@ def test_deepnorm_constants_as_in_torchscale() -> None:
     assert placement.beta == pytest.approx(144**-0.25)
 
 
+@pytest.mark.parametrize(("encoder", "decoder"), [(6, 6), (100, 10), (18, 200)])
+def test_deepnorm_constants_of_an_encoder_and_a_decoder_as_in_its_table(encoder: int, decoder: int) -> None:
+    """Wang et al. 2022, Table 1, in logarithms; torchscale's architecture/config.py has the same."""
+    deepnorm = menu.load("lncore.placements", "deepnorm")
+    first, second = deepnorm(encoder, part="encoder", decoder_layers=decoder), deepnorm(decoder, part="decoder")
+    both = (4 * math.log(encoder) + math.log(decoder)) / 16
+    assert math.log(first.alpha) == pytest.approx(math.log(0.81) + both)
+    assert math.log(first.beta) == pytest.approx(math.log(0.87) - both)
+    assert second.alpha**4 == pytest.approx(3 * decoder)
+    assert second.beta**-4 == pytest.approx(12 * decoder)
+
+
 class PowerNormByHand:
     """One feature axis at a time, as mask_powernorm.py does it: phi, the warm-up average, and the running product."""
 
