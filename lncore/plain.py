@@ -21,7 +21,8 @@ def layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float, offset: float = 0.0) -> Tensor:
     """x/√(mean(x²) + ε) ⊙ (offset + weight) over the last axis (Zhang and Sennrich 2019), the sum in float32."""
-    y = widen(x) * inverse_root(mean_square(x, -1), eps)
+    wide = widen(x)  # once: the gradients of two would each be rounded to the type of x before they are added
+    y = wide * inverse_root(mean_square(wide, -1), eps)
     return (y if weight is None else y * (widen(weight) + offset)).to(x.dtype)
 
 

@@ -2,8 +2,8 @@
 
 from typing import Annotated, ClassVar
 
-import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lncore.layer import Eps, NormLayer, along_features, bias_parameter, check_groups, gain_parameter, scale_and_shift
 from lncore.moments import inverse_root, moments, widen
@@ -48,7 +48,9 @@ class EvoNormS0(NormLayer):
 
     def normalize(self, x: Tensor) -> Tensor:
         wide = widen(x)
-        y = wide * torch.sigmoid(wide * along_features(self.v, x)) * self._inverse_deviation(wide)
+        # Not `sigmoid`, whose derivative s·(1 − s) has no digits left where s is near 1: that would be v's gradient.
+        gate = functional.logsigmoid(wide * along_features(self.v, x)).exp()
+        y = wide * gate * self._inverse_deviation(wide)
         return scale_and_shift(y, self.weight, self.bias, x).to(x.dtype)
 
     def _inverse_deviation(self, wide: Tensor) -> Tensor:

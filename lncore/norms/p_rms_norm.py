@@ -49,8 +49,8 @@ class PartialRMSNorm(NormLayer):
         self.weight = gain_parameter(width, 1.0) if gain else None
 
     def normalize(self, x: Tensor) -> Tensor:
-        rows = case_rows(x, self.image_axes)
+        rows = widen(case_rows(x, self.image_axes))
         count = max(1, int(rows.shape[-1] * self.p))
-        y = over_root(widen(rows), mean_square(rows[..., :count], -1), self.eps, self.eps_place)
+        y = over_root(rows, mean_square(rows[..., :count], -1), self.eps, self.eps_place)
         y = from_case_rows(y, x, self.image_axes)
         return (y if self.weight is None else y * along_features(self.weight, x)).to(x.dtype)

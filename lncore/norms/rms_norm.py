@@ -90,7 +90,8 @@ class RMSNorm(NormLayer):
         return y if bias is None else (y + bias).to(rows.dtype)
 
     def _uncommon(self, rows: Tensor, weight: Tensor | None) -> Tensor:
-        y = over_root(widen(rows), mean_square(rows, -1), self.eps, self.eps_place)
+        wide = widen(rows)
+        y = over_root(wide, mean_square(wide, -1), self.eps, self.eps_place)
         if self.casting == "first":
             y = y.to(rows.dtype)
         return (y if weight is None else y * (weight + self.offset if self.offset else weight)).to(rows.dtype)

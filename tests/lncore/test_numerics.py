@@ -1,17 +1,14 @@
 """Accuracy against float64: large offsets, large and small scales, and statistics in half precision."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
 
 from lncore import plain, reference
 from lncore.moments import moments
-from tests.lncore.variants import ALL, SHAPES, WITHOUT_EPSILON, inputs, make, randomized
+from tests.lncore.variants import SHAPES, WITHOUT_EPSILON, inputs, make
 
 OFFSETS = [0.0, 1e2, 1e4, 1e6]
-SHIFT_FREE = [name for name in ("layer_norm", "batch_norm", "group_norm") if name in ALL]
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
@@ -20,27 +17,6 @@ def test_layer_norm_is_within_2e6_of_float64_at_any_offset(width: int, offset: f
     x = (inputs((16, width), dtype=torch.float64) + offset).float()
     y = plain.layer_norm(x, None, None, 1e-5)
     assert (y - reference.layer_norm(x)).abs().max() <= 2e-6
-
-
-@pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("name", SHIFT_FREE)
-def test_forward_and_backward_keep_their_digits_at_any_offset(name: str, offset: float) -> None:
-    layer = randomized(make(name, 64))
-    exact = copy.deepcopy(layer).double()
-    x = (inputs((32, 64), dtype=torch.float64) + offset).float().requires_grad_()
-    x64 = x.detach().double().requires_grad_()
-    seed = inputs((32, 64), 5)
-    y, y64 = layer(x), exact(x64)
-    y.backward(seed)
-    y64.backward(seed.double())
-    assert x.grad is not None
-    assert x64.grad is not None
-    assert (y - y64).abs().max() <= 2e-6
-    assert (x.grad - x64.grad).abs().max() <= 2e-6
-    for mine, right in zip(layer.parameters(), exact.parameters(), strict=True):
-        assert mine.grad is not None
-        assert right.grad is not None
-        assert (mine.grad - right.grad).abs().max() <= 2e-6 * right.grad.abs().max().clamp(min=1)
 
 
 def test_the_naive_mean_would_fail_this_test() -> None:
