@@ -21,6 +21,7 @@ from api.dashboard import pages
 from api.dashboard.render import page
 from api.guard import Guard
 from api.routes import (
+    artifacts,
     catalog,
     comparisons,
     events,
@@ -49,7 +50,7 @@ from domain.study import StudyRequest
 log = logging.getLogger("normlab.api")
 
 VERSION = "0.1.0"
-RESOURCES = (studies, jobs, runs, series, comparisons, figures, catalog, events, workers, keys)
+RESOURCES = (studies, jobs, runs, artifacts, series, comparisons, figures, catalog, events, workers, keys)
 BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest, ComparisonRequest]
 
 

@@ -11,6 +11,7 @@ Refusal
 ├── NoSuchAddress 404
 ├── WrongMethod 405
 ├── Stale 412                 If-Match names a version that is no longer current
+├── FileAway 410              an artifact whose file is not on this machine
 ├── WrongHost 400
 ├── TooManyRuns 429           the queue is full
 ├── Broken 500                our mistake; the log has the traceback under the request's id
@@ -133,6 +134,14 @@ class Stale(Refusal):
 
     def __init__(self, current: str) -> None:
         super().__init__("It changed since you read it; read it again.", headers={"ETag": current})
+
+
+class FileAway(Refusal):
+    status, code = HTTPStatus.GONE, "file-away"
+    meaning = "The run has this artifact, but its file was deleted or lies on the machine that trained the run."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The file of {name[:200]} is not here: it was deleted, or lies where the run was trained.")
 
 
 class WrongHost(Refusal):

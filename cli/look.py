@@ -80,7 +80,7 @@ def _flat(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def _print_members(client: Client, place: Place) -> None:
-    """Below a study its jobs, below a job its runs, below a run its attempts."""
+    """Below a study its jobs, below a job its runs, below a run its attempts and its files."""
     if place.kind == "study":
         columns, row = ROWS[Listing.JOBS]
         members = iter(client.get(f"{place.path}/jobs")["data"])
@@ -92,6 +92,10 @@ def _print_members(client: Client, place: Place) -> None:
         members = iter(client.get(f"{place.path}/attempts")["data"])
     console.print()
     console.print(table(None, columns, (row(record) for record in members)))
+    if place.kind == "run":
+        columns, row = ARTIFACTS
+        console.print()
+        console.print(table(None, columns, map(row, client.get(f"{place.path}/artifacts")["data"])))
 
 
 def _print_logs(client: Client, place: Place, *, as_json: bool) -> None:
@@ -127,12 +131,18 @@ def _attempt_row(attempt: Record) -> Sequence[Any]:
     return attempt["number"], attempt["worker"], number(attempt["start_step"]), ending, why, attempt["message"] or ""
 
 
+def _artifact_row(artifact: Record) -> Sequence[Any]:
+    where = artifact["href"] if artifact["here"] else "not on this machine"
+    return artifact["name"], number(artifact["step"]), number(artifact["bytes"]), where
+
+
 FILTERS: dict[Listing, tuple[str, ...]] = {
     Listing.STUDIES: (),
     Listing.JOBS: ("--study",),
     Listing.RUNS: ("--study", "--job", "--status"),
     Listing.WORKERS: (),
 }
+ARTIFACTS = (("file", "step", "bytes", "download"), _artifact_row)
 ATTEMPTS = (("attempt", "worker", "from step", "ending", "reason", "message"), _attempt_row)
 ROWS: dict[Listing, tuple[Sequence[str], Callable[[Record], Sequence[Any]]]] = {
     Listing.STUDIES: (("id", "name", "jobs", "runs", "created"), _study_row),

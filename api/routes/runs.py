@@ -1,7 +1,6 @@
 """Runs: one seed of a job each; what happened to it, what it printed, what it measured."""
 
 import time
-from collections.abc import Iterator
 from typing import Annotated
 
 import anyio
@@ -10,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from api.answers import PageOf, answered, ask_again, listed, paged
+from api.artifacts import log_text
 from api.context import CurrentDatabase
 from api.parameters import Cursor, Limit, Only, RunId, SeqCursor, Statuses, Wait
 from domain.database import Database
@@ -109,14 +109,7 @@ def export_run_logs(database: CurrentDatabase, run_id: RunId) -> StreamingRespon
     with database.read() as c:
         runs.get(c, run_id)
     headers = {"Content-Disposition": f'inline; filename="{run_id}.log"'}
-    return StreamingResponse(_log_text(database, run_id), media_type="text/plain", headers=headers)
-
-
-def _log_text(database: Database, run_id: str) -> Iterator[str]:
-    """The log in pieces, so that a long one needs no memory. The transaction is open while they are sent."""
-    with database.read() as c:
-        for lines in logs.whole(c, run_id):
-            yield "".join(f"{line.at.isoformat(timespec='seconds')} {line.line}\n" for line in lines)
+    return StreamingResponse(log_text(database, run_id), media_type="text/plain", headers=headers)
 
 
 @router.get("/{run_id}/checkpoints", response_model=PageOf[Checkpoint])

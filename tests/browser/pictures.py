@@ -62,9 +62,10 @@ def served(directory: Path, *, auth: bool = False) -> Iterator[tuple[str, Settin
 
 def write_sample(directory: Path, *, small: bool = False) -> dict[str, str]:
     """Fills an empty data directory; returns the ids of what pictures show."""
-    database = Database.open(Settings(data_dir=directory))
+    settings = Settings(data_dir=directory)
+    database = Database.open(settings)
     create_schema(database)
-    ids = Sample(database, small=small).write()
+    ids = Sample(database, settings.runs_dir, small=small).write()
     database.close()
     return ids
 

@@ -2,12 +2,14 @@
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
+from domain.artifact import GENERATORS, OPTIMIZER, STATE, WEIGHTS
 from domain.catalog import load_catalog
 from domain.database import Database
 from domain.event import EventKind, Level
@@ -16,6 +18,7 @@ from domain.report import Ending, LogLine, Note, Point, Report, SavedCheckpoint
 from domain.run import Action, Claim, Outcome, Phase, Reason, Responsible
 from domain.store import jobs, runs, studies, workers
 from domain.study import parse_study
+from worker.protocol import checkpoint
 
 STEPS = {2: 20_000, 4: 20_000, 8: 10_000, 32: 2_500, 128: 1_200, 512: 400}
 FINAL = {
@@ -108,8 +111,9 @@ MANY: dict[str, Any] = {
 class Sample:
     """Writes an installation's history; a small one in a few seconds, for tests. The same seed, the same numbers."""
 
-    def __init__(self, database: Database, *, small: bool = False) -> None:
+    def __init__(self, database: Database, runs_dir: Path, *, small: bool = False) -> None:
         self.database = database
+        self.runs_dir = runs_dir
         self.small = small
         self.random = random.Random(7)
         self.catalog = load_catalog()
@@ -294,11 +298,23 @@ class Sample:
         return {"run": again.run.id, "job_of_run": again.run.job_id}
 
     def _checkpoint(self, claim: Claim, share: float) -> SavedCheckpoint:
-        total = self._total(claim)
-        step, digest = round(total * share), f"{self.random.getrandbits(256):064x}"
-        path = f"{claim.run.id}/{step}-{claim.token}"
-        best: Mapping[str, float] = {"validation_error": 0.109}
-        return SavedCheckpoint(step=step, path=path, size_bytes=21_600_000, digest=digest, metrics=best, best=True)
+        step = round(self._total(claim) * share)
+        path = self.runs_dir / claim.run.id / "ck" / f"{step}.{claim.token}"
+        made = checkpoint.write(path, fill)
+        return SavedCheckpoint(
+            step=step,
+            path=str(path.relative_to(self.runs_dir)),
+            size_bytes=made.size_bytes,
+            digest=made.digest,
+            metrics={"validation_error": 0.109},
+            best=True,
+        )
+
+
+def fill(directory: Path) -> None:
+    """The files of a checkpoint, as large as they are for a small network."""
+    for name, size in {WEIGHTS: 211_000, OPTIMIZER: 422_000, GENERATORS: 5_056, STATE: 16_300}.items():
+        (directory / name).write_bytes(bytes(size))
 
 
 TRACEBACK = """Traceback (most recent call last):

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-MANIFEST = "MANIFEST.json"
+from domain.artifact import MANIFEST
+
 _TEMPORARY = ".tmp-"
 
 

@@ -15,12 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from domain.artifact import GENERATORS, OPTIMIZER, STATE, WEIGHTS
 from worker.training.learner import Learner
-
-WEIGHTS = "weights.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-GENERATORS = "generators.safetensors"
-STATE = "state.json"
 
 
 def save_weights(model: nn.Module, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""One run at `/runs/{id}`: live curves, metrics, events, spec, log, checkpoints, attempts."""
+"""One run at `/runs/{id}`: live curves, metrics, events, spec, log, artifacts, attempts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
+from api.artifacts import artifacts
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.numbers import figures
 from api.dashboard.pages.job import SHOWN, in_order
@@ -56,6 +57,7 @@ def show_run(
             "names": worker_names(c),
             "attempts": runs.attempts(c, run.id),
             "checkpoints": runs.checkpoints(c, run.id),
+            "artifacts": artifacts(c, run, settings.runs_dir),
             "log": logs.tail(c, run.id, limit=LINES),
         }
     return page(

@@ -21,7 +21,7 @@ def ids(sample_settings: Settings) -> dict[str, str]:
     """What the sample holds, by name."""
     database = Database.open(sample_settings)
     create_schema(database)
-    written = Sample(database, small=True).write()
+    written = Sample(database, sample_settings.runs_dir, small=True).write()
     database.close()
     return written
 

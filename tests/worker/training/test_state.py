@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from domain.artifact import WEIGHTS
 from domain.job import JobSpec
 from lncore.menu import norms
 from tests.worker.specs import spec_of
@@ -87,8 +88,8 @@ def test_a_tensor_with_two_names_is_written_once_and_comes_back_twice(tmp_path: 
 
     saved = tied()
     state.save(saved, {}, tmp_path)
-    assert not any(name.startswith("again") for name in load_file(tmp_path / state.WEIGHTS)) or not any(
-        name.startswith("head") for name in load_file(tmp_path / state.WEIGHTS)
+    assert not any(name.startswith("again") for name in load_file(tmp_path / WEIGHTS)) or not any(
+        name.startswith("head") for name in load_file(tmp_path / WEIGHTS)
     )
     restored = tied()
     torch.nn.init.zeros_(restored.model.get_parameter("head.weight"))
