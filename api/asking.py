@@ -62,12 +62,20 @@ def question_of(given: Mapping[str, Any]) -> Question:
             "metric": given.get("metric") or None,
             "at": int(at) if at and at.isdigit() else at or None,
             "baseline": None if baseline is None else _read_baseline(baseline),
-            "threshold": given.get("threshold"),
+            "threshold": _number(given.get("threshold")),
         },
     )
     if question is None:
         raise InvalidSpec([_of_query(error) for error in errors])
     return question
+
+
+def _number(text: str | float | None) -> Any:
+    """A number that may be written; what is none is left for the question to refuse."""
+    try:
+        return None if text in {None, ""} else float(text or 0)
+    except ValueError:
+        return text
 
 
 def _of_query(error: FieldError) -> FieldError:

@@ -53,6 +53,8 @@ def answer(c: Connection, question: Question, catalog: Catalog) -> Answer:
 class SavedAnswer(NamedTuple):
     """What a saved question gives now: no answer where nothing of it is left, and then a sentence that says why."""
 
+    question: Question
+    """The saved one without the jobs that are gone."""
     answer: Answer | None
     missing: list[str]
     unanswered: str | None
@@ -65,11 +67,11 @@ def answer_saved(c: Connection, saved: SavedComparison, catalog: Catalog) -> Sav
     left = question.model_copy(update={"jobs": [each for each in question.jobs if each not in missing]})
     if question.study in missing or (question.jobs and not left.jobs):
         what = "The study" if question.study else "Each of the jobs"
-        return SavedAnswer(None, missing, f"{what} this compares was deleted")
+        return SavedAnswer(left, None, missing, f"{what} this compares was deleted")
     try:
-        return SavedAnswer(answer(c, left, catalog), missing, None)
+        return SavedAnswer(left, answer(c, left, catalog), missing, None)
     except InvalidSpec as refused:
-        return SavedAnswer(None, missing, refused.errors[0].detail.rstrip("."))
+        return SavedAnswer(left, None, missing, refused.errors[0].detail.rstrip("."))
 
 
 def refuse_unknown(c: Connection, question: Question) -> None:

@@ -1,4 +1,4 @@
-"""A study's evidence: its comparison as the pages and figures read it, and which runs stand behind each group."""
+"""Evidence: a comparison as the pages and figures read it, and which runs stand behind each group."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,15 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
+from api.comparing import answer
 from domain.catalog import Catalog
 from domain.comparison import compare
 from domain.findings import Comparison, Difference, Group
 from domain.grouping import flat_where, group_runs, latest, split_fields, stratum_name, variant_name
-from domain.metric import MetricChoice, describe_metric
+from domain.metric import MetricChoice
+from domain.question import Question
 from domain.results import RunResult
-from domain.store.results import results
+from domain.store import studies
 from domain.study import Study
 
 REMEMBERED = 500
@@ -28,7 +30,7 @@ class Evidence:
     comparison: Comparison
     runs: dict[tuple[str, str], Sequence[RunResult]]
     variants: Sequence[str]
-    """The baseline first, then as the study lists them: an order that does not change while results come in."""
+    """The baseline first, then as the jobs were submitted: an order that does not change while results come in."""
 
     def behind(self, group: Group) -> Sequence[RunResult]:
         return self.runs.get((group.variant, group.stratum), ())
@@ -57,12 +59,23 @@ def remembered(study: Study) -> Evidence | None:
         return _known.get((study.id, study.updated_at))
 
 
-def _compare(c: Connection, study: Study, catalog: Catalog) -> Evidence:
-    described = describe_metric(study.metric.name, catalog)
-    found = results(c, study.metric, study_id=study.id, lower_is_better=described.lower_is_better)
-    comparison = compare(found, group_by=study.axes, metric=study.metric, baseline=study.baseline, catalog=catalog)
+def evidence_of_question(c: Connection, question: Question, catalog: Catalog) -> Evidence:
+    """The same for any question; of one that only names a study, what is remembered of that. Raises as `answer`."""
+    if question.study and question == Question(study=question.study):
+        return evidence_of(c, studies.get(c, question.study), catalog)
+    found = answer(c, question, catalog)
+    return evidence_in(found.results, found.comparison)
+
+
+def evidence_in(found: Sequence[RunResult], comparison: Comparison) -> Evidence:
+    """A comparison with the runs it was made of."""
     runs = _runs_by_group(found, comparison)
     return Evidence(comparison, runs, _in_written_order(comparison, runs))
+
+
+def _compare(c: Connection, study: Study, catalog: Catalog) -> Evidence:
+    found = answer(c, Question(study=study.id), catalog)
+    return evidence_in(found.results, found.comparison)
 
 
 def _in_written_order(comparison: Comparison, runs: Mapping[tuple[str, str], Sequence[RunResult]]) -> list[str]:

@@ -20,6 +20,7 @@ NAVIGATION = (
     ("Overview", "/"),
     ("Studies", "/studies"),
     ("Jobs", "/jobs"),
+    ("Compare", "/compare"),
     ("Normalizations", "/normalizations"),
     ("Workers", "/workers"),
 )

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.answers import answered
+from api.asking import At, Baseline, GroupBy, Metric, Study, Threshold
 from api.context import CurrentDatabase
 from api.dashboard.figure_csv import csv_of_figure
 from api.dashboard.figures import FIGURES
+from api.parameters import IdList
 
 router = APIRouter(prefix="/figures", tags=["figures"])
 
@@ -28,8 +30,14 @@ def read_figure(
     request: Request,
     database: CurrentDatabase,
     kind: FigureKind,
-    study: Annotated[Text, Query(description="Of `curves`, `forest`, `effect` and `cost`.")] = None,
-    stratum: Annotated[Text, Query(description="One setting of a study, as in its comparison.")] = None,
+    study: Study = None,
+    jobs: IdList = None,
+    group_by: GroupBy = None,
+    metric: Metric = None,
+    at: At = None,
+    baseline: Baseline = None,
+    threshold: Threshold = None,
+    stratum: Annotated[Text, Query(description="One setting of the comparison, in its words.")] = None,
     job: Annotated[Text, Query(description="Of `job`.")] = None,
     run: Annotated[Text, Query(description="Of `run`.")] = None,
     name: Annotated[Text, Query(description="A series, for `job` and `run`.")] = None,
@@ -42,8 +50,13 @@ def read_figure(
     stop: Annotated[Edge, Query(alias="to")] = None,
     form: Annotated[Format, Query(alias="format")] = "json",
 ) -> Response:
-    """A figure (`data` and `layout`) of a study, a job or a run; `kind` says which and so what it needs."""
-    given = {"study": study, "stratum": stratum, "job": job, "run": run, "name": name}
+    """A figure (`data` and `layout`) of a comparison, a job or a run; `kind` says which and so what it needs.
+
+    `curves`, `forest`, `effect`, `cost` and `seeds` take the parameters of `/v1/comparisons`.
+    """
+    given = {"study": study, "jobs": jobs, "group_by": group_by, "metric": metric, "at": at, "baseline": baseline}
+    given |= {"threshold": None if threshold is None else repr(threshold), "stratum": stratum}
+    given |= {"job": job, "run": run, "name": name}
     given |= {"show": show, "x": x, "log": log, "average": average, "clip": clip}
     given |= {"from": None if start is None else repr(start), "to": None if stop is None else repr(stop)}
     with database.read() as c:

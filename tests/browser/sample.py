@@ -14,9 +14,10 @@ from domain.catalog import load_catalog
 from domain.database import Database
 from domain.event import EventKind, Level
 from domain.job import parse_job
+from domain.question import Question
 from domain.report import Ending, LogLine, Note, Point, Report, SavedCheckpoint
 from domain.run import Action, Claim, Outcome, Phase, Reason, Responsible
-from domain.store import jobs, runs, studies, workers
+from domain.store import comparisons, jobs, runs, studies, workers
 from domain.study import parse_study
 from worker.protocol import checkpoint
 
@@ -132,7 +133,16 @@ class Sample:
             self._run_all(cpu, leave=keep)
         ids |= self._singles(cpu)
         ids |= self._open_runs(cpu, other)
-        return ids
+        return ids | self._saved(ids["conv"])
+
+    def _saved(self, study: str) -> dict[str, str]:
+        """A saved comparison of two jobs of a study."""
+        with self.database.write() as c:
+            two = [job.id for job in jobs.of_study(c, study)[:2]]
+            question = Question(jobs=two, at="best", baseline={"normalization.kind": "layer_norm"})
+            notes = "For the reading group: the convolutional network again, by its best epoch."
+            saved = comparisons.save(c, question, title="Batch norm at its best", notes=notes, owner="owner")
+        return {"two_jobs": ",".join(two), "comparison": saved.id}
 
     def _worker(self, c: Connection, name: str, device: str, memory: float) -> str:
         registered = workers.register(

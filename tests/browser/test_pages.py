@@ -204,3 +204,29 @@ def test_a_heartbeat_that_is_late_says_so(page: Page, lab: Lab) -> None:
     expect(beat).to_have_text("20 s ago, late")
     beat.evaluate("(element) => { element.dateTime = new Date(Date.now() - 60_000).toISOString(); }")
     expect(beat).to_have_text("1 min ago, lost contact")
+
+
+def test_ticked_jobs_are_compared_and_saved_under_a_short_link(page: Page, lab: Lab) -> None:
+    url, _ = lab
+    page.goto(f"{url}/jobs")
+    for name in ("Compare batch_renorm, batch size 4", "Compare layer_norm, batch size 4"):
+        page.get_by_role("checkbox", name=name, exact=True).check()
+    page.get_by_role("button", name="Compare ticked jobs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Test error by normalization")
+    page.get_by_label("Baseline").fill("normalization.kind=layer_norm")
+    page.get_by_label("At", exact=True).fill("best")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    assert "at=best" in page.url
+    expect(page.locator("#table tbody tr.base")).to_contain_text("layer_norm")
+    expect(page.locator("#specs tbody tr").first).to_contain_text("normalization.kind")
+    page.get_by_text("Save and share").click()
+    page.get_by_label("Title").fill("At its best")
+    page.get_by_label("Notes").fill("Two of a kind.")
+    page.get_by_role("button", name="Save and get a short link").click()
+    page.wait_for_url("**/comparisons/cmp_*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("At its best")
+    settle(page)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Really delete this link").click()
+    page.wait_for_url("**/compare")
+    assert page.get_by_role("link", name="At its best", exact=True).count() == 0

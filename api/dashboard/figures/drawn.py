@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from api.dashboard.evidence import Evidence, evidence_of
+from api.asking import question_of
+from api.comparing import of_parameters
+from api.dashboard.evidence import Evidence, evidence_of_question
 from api.dashboard.figures import cost, curves, effect, forest, run, strip
 from api.dashboard.figures.plot import Figure
 from api.dashboard.matrix import column_heads, slots_of
@@ -19,7 +21,7 @@ from domain.findings import Comparison
 from domain.metric import Metric, describe_metric
 from domain.results import RunResult
 from domain.store import curves as stored
-from domain.store import jobs, runs, studies
+from domain.store import jobs, runs
 
 Params = Mapping[str, str]
 POINTS = 300
@@ -27,12 +29,11 @@ POINTS = 300
 
 
 def study_curves(c: Connection, params: Params) -> Figure:
-    """Learning curves of one stratum of a study. Parameters: study, stratum, name, from, to, and those of a view.
+    """Learning curves of one stratum of a comparison. Parameters: its question, stratum, name, from, to, a view's.
 
     With `name` one variant beside the baseline; without, all that have a slot: a ninth line nobody can tell apart.
     """
-    study = studies.get(c, _wanted(params, "study"))
-    evidence = evidence_of(c, study, load_catalog())
+    evidence = _evidence(c, params)
     described = describe_metric(evidence.comparison.metric, load_catalog())
     slots = slots_of(evidence)
     stratum = params.get("stratum", "")
@@ -98,7 +99,7 @@ def run_series(c: Connection, params: Params) -> Figure:
 
 
 def differences(c: Connection, params: Params) -> Figure:
-    """The forest plot of a study. Parameters: study, stratum (all when absent)."""
+    """The forest plot of a comparison. Parameters: its question, stratum (all when absent)."""
     evidence = _evidence(c, params)
     comparison = evidence.comparison
     unit = comparison.difference_unit or comparison.unit
@@ -125,7 +126,7 @@ def forest_rows(evidence: Evidence, stratum: str | None = None) -> list[forest.R
 
 
 def axis_effect(c: Connection, params: Params) -> Figure:
-    """The metric against the strata of a study. Parameters: study."""
+    """The metric against the strata of a comparison. Parameters: its question."""
     evidence = _evidence(c, params)
     comparison = evidence.comparison
     title, heads = column_heads(comparison, comparison.strata)
@@ -141,7 +142,7 @@ def axis_effect(c: Connection, params: Params) -> Figure:
 
 
 def seeds_of(c: Connection, params: Params) -> Figure:
-    """Every seed of every variant in one stratum of a study. Parameters: study, stratum."""
+    """Every seed of every variant in one stratum. Parameters: the question, stratum."""
     evidence = _evidence(c, params)
     slots, described = slots_of(evidence), describe_metric(evidence.comparison.metric, load_catalog())
     groups = {g.variant: g for g in evidence.comparison.groups if g.stratum == params.get("stratum", "")}
@@ -154,7 +155,7 @@ def seeds_of(c: Connection, params: Params) -> Figure:
 
 
 def cost_of(c: Connection, params: Params) -> Figure:
-    """Time of a step against the metric, in one stratum of a study. Parameters: study, stratum."""
+    """Time of a step against the metric, in one stratum. Parameters: the question, stratum."""
     evidence = _evidence(c, params)
     described = describe_metric(evidence.comparison.metric, load_catalog())
     points = cost_points(evidence, params.get("stratum", ""))
@@ -190,7 +191,9 @@ FIGURES: dict[str, Callable[[Connection, Params], Figure]] = {
 
 
 def _evidence(c: Connection, params: Params) -> Evidence:
-    return evidence_of(c, studies.get(c, _wanted(params, "study")), load_catalog())
+    """What the parameters of a question (a study or jobs, and how they are compared) ask for."""
+    with of_parameters():
+        return evidence_of_question(c, question_of(params), load_catalog())
 
 
 def _curves_of(

@@ -3,13 +3,16 @@
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
+from api.asking import address, question_of
 from api.context import CurrentDatabase
 from api.dashboard.figure_table import table_of_figure
 from api.dashboard.figures import FIGURES
 from api.dashboard.render import page
 from api.dashboard.view import CURVES, RUN, Choice, View, controls, read_view
 from domain.errors import NotFound
+from domain.question import Question
 from domain.store import jobs, runs, studies
 
 VIEWS = {"curves": CURVES, "job": CURVES, "run": RUN}
@@ -35,12 +38,11 @@ def show_figure(request: Request, database: CurrentDatabase, kind: str) -> Respo
             job = jobs.get(c, params["job"])
             back, words = f"/jobs/{job.id}", job.label
         else:
-            study = studies.get(c, params["study"])
-            back, words = f"/studies/{study.id}", study.name
+            back, words = _comparison(c, question_of(params))
     return page(
         request,
         "figure.html",
-        here="Studies" if "study" in params else "Jobs",
+        here="Jobs" if kind in {"run", "job"} else "Studies" if back.startswith("/studies") else "Compare",
         url=f"/v1/figures/{kind}?{request.url.query}",
         back=back,
         words=words,
@@ -58,3 +60,11 @@ def _controls(kind: str, params: dict[str, str]) -> list[tuple[str, list[Choice]
         lambda view: f"/figures/{kind}?{urlencode({**others, **view.query(default)})}",
         seeds=kind != "run",
     )
+
+
+def _comparison(c: Connection, question: Question) -> tuple[str, str]:
+    """The page of a comparison, and what it is called."""
+    if question.study and question == Question(study=question.study):
+        study = studies.get(c, question.study)
+        return f"/studies/{study.id}", study.name
+    return address("/compare", question), "comparison"

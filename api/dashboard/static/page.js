@@ -55,6 +55,26 @@ document.addEventListener("click", (event) => {
   else if ("post" in button.dataset) act(button);
 });
 
+/** A form that makes something: its fields and what the page adds, sent as JSON; then one goes to what was made. @param {HTMLFormElement} form */
+async function make(form) {
+  const button = form.querySelector("button");
+  button?.setAttribute("disabled", "");
+  try {
+    const body = { ...JSON.parse(form.dataset.body ?? "{}"), ...Object.fromEntries(new FormData(form)) };
+    const answer = await send(form.dataset.post ?? "", body);
+    location.assign((form.dataset.then ?? "").replace("{id}", answer.id));
+  } catch (error) {
+    toast("failed", error instanceof Refusal ? error.message : "The server could not be reached.");
+    button?.removeAttribute("disabled");
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  if (!(event.target instanceof HTMLFormElement) || !event.target.dataset.post) return;
+  event.preventDefault();
+  make(event.target);
+});
+
 // A form that only chooses what is listed submits itself when a choice changes.
 document.addEventListener("change", (event) => {
   const form = event.target instanceof Element ? event.target.closest("form[data-auto]") : null;

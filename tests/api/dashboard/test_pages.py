@@ -49,7 +49,8 @@ def read(html: str) -> Reader:
 
 NAMES = [
     "overview", "studies", "study", "study-seeds", "study-many", "study-few", "new-study", "jobs", "job", "run",
-    "run-failed", "figure", "normalizations", "normalization", "workers", "login",
+    "run-failed", "figure", "compare-begin", "compare", "compare-jobs", "compare-wrong", "comparison",
+    "normalizations", "normalization", "workers", "login",
 ]  # fmt: skip
 
 
@@ -101,7 +102,20 @@ def test_every_figure_of_a_page_draws(name: str, pages: TestClient, paths: dict[
 
 def test_a_page_without_figures_never_loads_plotly(pages: TestClient, paths: dict[str, str]) -> None:
     with_plotly = {name for name in NAMES if "plotly" in pages.get(paths[name]).text}
-    assert with_plotly == {"study", "study-seeds", "study-many", "study-few", "job", "run", "run-failed", "figure"}
+    assert with_plotly == {
+        "compare",
+        "compare-jobs",
+        "compare-wrong",
+        "comparison",
+        "study",
+        "study-seeds",
+        "study-many",
+        "study-few",
+        "job",
+        "run",
+        "run-failed",
+        "figure",
+    }
 
 
 def test_numbers_of_the_study_are_in_the_page_before_any_script_runs(pages: TestClient, ids: dict[str, str]) -> None:
@@ -130,7 +144,7 @@ def test_a_figure_that_is_not_there_is_refused(path: str, pages: TestClient) -> 
 
 
 def test_the_address_holds_the_state_of_the_page(pages: TestClient, ids: dict[str, str]) -> None:
-    html = pages.get(f"/studies/{ids['study']}?show=range&at=batch+size+512&of=batch+size+4").text
+    html = pages.get(f"/studies/{ids['study']}?show=range&panel=batch+size+512&of=batch+size+4").text
     chosen = re.findall(r'<a href="/studies[^"]+" aria-current="true">([^<]+)</a>', html)
     assert chosen == ["min–max", "step", "linear", "linear", "clipped", "none", "4", "4"]
     assert "stratum=batch+size+512" in html
@@ -163,7 +177,7 @@ def test_jobs_are_filtered_by_the_address(
     query: str, labels: list[str], pages: TestClient, ids: dict[str, str]
 ) -> None:
     html = pages.get(f"/jobs?{query.format(**ids)}").text
-    assert re.findall(r'<th scope="row"><a href="/jobs/job_\w+">([^<]+)</a>', html) == labels
+    assert re.findall(r'<a href="/jobs/job_\w+">([^<]+)</a></span></th>', html) == labels
 
 
 def test_a_failed_run_says_why_and_who_must_act(pages: TestClient, ids: dict[str, str]) -> None:
