@@ -37,9 +37,8 @@ class Selection:
 
     def _of_study_or_job(self, c: Connection) -> list[str]:
         if self.study:
-            return [run.id for run in studies.runs(c, studies.get(c, self.study).id)]
-        job = jobs.get(c, self.job or "")
-        return [run.id for run in runs.of_jobs(c, [job.id])]
+            return runs.ids(c, study_id=studies.get(c, self.study).id)
+        return runs.ids(c, job_id=jobs.get(c, self.job or "").id)
 
 
 Selected = Annotated[Selection, Depends()]

@@ -23,7 +23,7 @@ def login(as_json: Json = False) -> None:
 @keys.command("ls")
 def list_keys(as_json: Json = False) -> None:
     """List the keys; their secrets are not stored and cannot be shown."""
-    records = connect().get("/v1/keys")["data"]
+    records = list(connect().pages("/v1/keys"))
     if as_json:
         print_json(records)
         return

@@ -83,13 +83,13 @@ def _print_members(client: Client, place: Place) -> None:
     """Below a study its jobs, below a job its runs, below a run its attempts and its files."""
     if place.kind == "study":
         columns, row = ROWS[Listing.JOBS]
-        members = iter(client.get(f"{place.path}/jobs")["data"])
+        members = client.pages(f"{place.path}/jobs")
     elif place.kind == "job":
         columns, row = ROWS[Listing.RUNS]
         members = client.pages("/v1/runs", job=place.id)
     else:
         columns, row = ATTEMPTS
-        members = iter(client.get(f"{place.path}/attempts")["data"])
+        members = client.pages(f"{place.path}/attempts")
     console.print()
     console.print(table(None, columns, (row(record) for record in members)))
     if place.kind == "run":

@@ -92,7 +92,7 @@ def read(client: Client, place: Place) -> Followed:
         record = client.get(place.path)
         return Followed(record, [record])
     if place.kind == "study":
-        runs = client.get(f"{place.path}/runs")["data"]
+        runs = list(client.pages(f"{place.path}/runs"))
     else:
         every = list(client.pages("/v1/runs", job=place.id))
         replaced = {run["retry_of"] for run in every if run["retry_of"]}
@@ -186,7 +186,7 @@ def labels_of(client: Client, place: Place) -> dict[str, str]:
     """The labels of a study's jobs by their ids; a job alone needs none."""
     if place.kind != "study":
         return {}
-    return {job["id"]: job["label"] for job in client.get(f"{place.path}/jobs")["data"]}
+    return {job["id"]: job["label"] for job in client.pages(f"{place.path}/jobs")}
 
 
 def grouped(runs: Sequence[Record], labels: dict[str, str]) -> dict[str, list[Record]]:

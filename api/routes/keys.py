@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from api.answers import PageOf, answered, json_of, listed
+from api.answers import PageOf, answered, json_of, paged
 from api.auth import AdminKey, CurrentKey, admin_key
 from api.body import JsonObject, validated
 from api.context import CurrentDatabase, CurrentSettings
 from api.openapi import body
+from api.parameters import Cursor, Limit
 from domain.clock import now
 from domain.job import Line
 from domain.store import keys
@@ -44,10 +45,10 @@ class LoginCode(BaseModel):
 
 
 @router.get("/keys", response_model=PageOf[ApiKey], dependencies=ADMIN)
-def list_keys(request: Request, database: CurrentDatabase) -> Response:
+def list_keys(request: Request, database: CurrentDatabase, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """All keys, the newest first; their secrets are not stored."""
     with database.read() as c:
-        return listed(request, keys.every(c))
+        return paged(request, keys.page(c, cursor=cursor, limit=limit))
 
 
 @router.post(

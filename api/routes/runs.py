@@ -121,11 +121,13 @@ def read_run_checkpoints(request: Request, database: CurrentDatabase, run_id: Ru
 
 
 @router.get("/{run_id}/attempts", response_model=PageOf[Attempt])
-def read_run_attempts(request: Request, database: CurrentDatabase, run_id: RunId) -> Response:
+def read_run_attempts(
+    request: Request, database: CurrentDatabase, run_id: RunId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
     """The tries at the run, oldest first, each with how it ended and the traceback if there is one."""
     with database.read() as c:
         runs.get(c, run_id)
-        return listed(request, runs.attempts(c, run_id))
+        return paged(request, runs.attempts_page(c, run_id, cursor=cursor, limit=limit))
 
 
 @router.get("/{run_id}/metrics", response_model=PageOf[Summary])

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from api.answers import PageOf, answered, ask_again, listed, paged
+from api.answers import PageOf, answered, ask_again, paged
 from api.auth import CurrentKey
 from api.body import JsonObject
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
@@ -21,7 +21,7 @@ from domain.metric import MetricChoice, describe_metric, metric_problem
 from domain.results import RunResult
 from domain.run import Action, Run
 from domain.store import jobs, runs, studies
-from domain.store.results import results
+from domain.store.results import results_page
 from domain.study import Study, StudyRequest, parse_study
 
 router = APIRouter(prefix="/studies", tags=["studies"])
@@ -100,17 +100,22 @@ def read_study(request: Request, database: CurrentDatabase, study: StudyId) -> R
 
 
 @router.get("/{study}/jobs", response_model=PageOf[Job])
-def read_study_jobs(request: Request, database: CurrentDatabase, study: StudyId) -> Response:
-    """Every job of the study, in the order of its cells."""
+def read_study_jobs(
+    request: Request, database: CurrentDatabase, study: StudyId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """The jobs of the study, in the order of its cells."""
     with database.read() as c:
-        return listed(request, jobs.of_study(c, studies.get(c, study).id))
+        return paged(request, jobs.of_study(c, studies.get(c, study).id, cursor=cursor, limit=limit))
 
 
 @router.get("/{study}/runs", response_model=PageOf[Run])
-def read_study_runs(request: Request, database: CurrentDatabase, study: StudyId) -> Response:
-    """Every run of the study by cell and seed; of a seed that was retried the newest."""
+def read_study_runs(
+    request: Request, database: CurrentDatabase, study: StudyId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """The runs of the study by cell and seed; of a seed that was retried the newest."""
     with database.read() as c:
-        return listed(request, studies.runs(c, studies.get(c, study).id))
+        found = runs.page_in_order(c, study_id=studies.get(c, study).id, cursor=cursor, limit=limit)
+    return paged(request, found)
 
 
 @router.get("/{study}/results", response_model=PageOf[RunResult])
@@ -120,6 +125,8 @@ def read_study_results(
     catalog: CurrentCatalog,
     study: StudyId,
     metric: Annotated[str | None, Query(max_length=100, description="Default the study's.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """What each run contributes to a comparison: its spec by dotted paths, its value, what it cost."""
     with database.read() as c:
@@ -129,7 +136,8 @@ def read_study_results(
         if problem:
             raise BadParameter("metric", problem)
         lower = describe_metric(chosen.name, catalog).lower_is_better
-        return listed(request, results(c, chosen, study_id=found.id, lower_is_better=lower))
+        page = results_page(c, chosen, study_id=found.id, lower_is_better=lower, cursor=cursor, limit=limit)
+    return paged(request, page)
 
 
 @router.delete("/{study}", status_code=204)

@@ -172,9 +172,10 @@ def edit(
     return get(c, job_id)
 
 
-def of_study(c: Connection, study_id: str) -> list[Job]:
-    """Every job of a study, in the order of its cells."""
-    return _records(c, c.execute(select(job).where(job.c.study_id == study_id).order_by(job.c.id)).all())
+def of_study(c: Connection, study_id: str, *, cursor: str | None = None, limit: int = 50) -> Page[Job]:
+    """A page of a study's jobs, in the order of its cells."""
+    query = select(job).where(job.c.study_id == study_id)
+    return pages.along(c, query, [job.c.id], lambda rows: _records(c, rows), cursor=cursor, limit=limit)
 
 
 def counts(c: Connection) -> int:

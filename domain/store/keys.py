@@ -10,13 +10,16 @@ import secrets
 import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, Row, delete, or_, select, update
 from ulid import ULID
 
 from domain.clock import now
 from domain.errors import NotAuthenticated, NotFound
 from domain.run import Record
+from domain.store import pages
+from domain.store.pages import Page
 from domain.tables import api_key, login_code, session
 
 SCOPES = ("read", "write", "admin")
@@ -97,12 +100,14 @@ def get(c: Connection, key_id: str) -> ApiKey:
     return ApiKey.model_validate(row)
 
 
-def every(c: Connection, *, owner: str | None = None) -> list[ApiKey]:
-    """All keys, or an owner's, the newest first."""
-    query = select(api_key).order_by(api_key.c.created_at.desc(), api_key.c.id.desc())
-    if owner is not None:
-        query = query.where(api_key.c.owner == owner)
-    return [ApiKey.model_validate(row) for row in c.execute(query)]
+def page(c: Connection, *, owner: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[ApiKey]:
+    """A page of all keys, or of an owner's, the newest first."""
+    query = select(api_key) if owner is None else select(api_key).where(api_key.c.owner == owner)
+    return pages.fetch(c, query, api_key, _records, cursor=cursor, limit=limit)
+
+
+def _records(rows: Sequence[Row[Any]]) -> list[ApiKey]:
+    return [ApiKey.model_validate(row) for row in rows]
 
 
 def revoke(c: Connection, key_id: str) -> ApiKey:

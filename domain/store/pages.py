@@ -1,7 +1,7 @@
-"""Pages of a list by keyset: newest first, with an opaque cursor over (time, id) that new rows don't shift."""
+"""Pages of a list by keyset, with an opaque cursor that new rows don't shift: newest first, or along a key."""
 
 import base64
-import binascii
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,8 @@ from domain.tables import Moment, from_micros, to_micros
 
 LIMIT = 200
 """The most rows of one page."""
+BIGINT = 2**63
+"""Integers of a database lie below."""
 
 T = TypeVar("T")
 
@@ -28,6 +30,49 @@ class Page(Generic[T]):
         return self.next_cursor is not None
 
 
+def along(
+    c: Connection,
+    query: Select[Any],
+    key: Sequence[Column[Any]],
+    make: Callable[[Sequence[Row[Any]]], list[T]],
+    *,
+    cursor: str | None,
+    limit: int,
+) -> Page[T]:
+    """One page of `query` in the rising order of `key`, columns it selects that tell its rows apart."""
+    limit = max(1, min(limit, LIMIT))
+    if cursor is not None:
+        query = query.where(tuple_(*key) > tuple_(*_read_key(cursor, key)))
+    rows = c.execute(query.order_by(*key).limit(limit + 1)).all()
+    shown = rows[:limit]
+    more = _write_key([getattr(shown[-1], column.name) for column in key]) if len(rows) > limit else None
+    return Page(make(shown), more)
+
+
+def _write_key(values: Sequence[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _read_key(cursor: str, key: Sequence[Column[Any]]) -> list[Any]:
+    """The values after which the page begins. Raises InvalidCursor."""
+    try:
+        values = json.loads(_decoded(cursor))
+    except (ValueError, RecursionError) as error:
+        raise InvalidCursor(cursor) from error
+    kinds = [column.type.python_type for column in key]
+    if not isinstance(values, list) or [type(value) for value in values] != kinds:
+        raise InvalidCursor(cursor)
+    if not all(value.isprintable() if isinstance(value, str) else abs(value) < BIGINT for value in values):
+        raise InvalidCursor(cursor)
+    return values
+
+
+def _decoded(cursor: str) -> str:
+    """Raises ValueError for what is not base64 of ASCII."""
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+
+
 def write_cursor(at: Any, row_id: str) -> str:
     return base64.urlsafe_b64encode(f"{to_micros(at)} {row_id}".encode()).decode().rstrip("=")
 
@@ -35,12 +80,11 @@ def write_cursor(at: Any, row_id: str) -> str:
 def read_cursor(cursor: str) -> tuple[Any, str]:
     """The (time, id) after which the page begins. Raises InvalidCursor."""
     try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        micros, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(" ")
+        micros, row_id = _decoded(cursor).split(" ")
         if not row_id.isprintable():  # PostgreSQL refuses a text that holds NUL.
             raise InvalidCursor(cursor)
         return from_micros(int(micros)), row_id
-    except (ValueError, OverflowError, binascii.Error) as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidCursor(cursor) from error
 
 

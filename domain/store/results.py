@@ -8,8 +8,11 @@ from sqlalchemy import Connection, Row, and_, func, select
 from domain.comparison import RunResult
 from domain.job import flat
 from domain.metric import MEASURED, MetricChoice
+from domain.store import pages
 from domain.store.metrics import NUMBERS, value_at
+from domain.store.pages import Page
 from domain.store.rollups import FINITE
+from domain.store.runs import IN_ORDER
 from domain.tables import job, point, run, series
 
 
@@ -28,7 +31,31 @@ def results(
     """
     query = select(run).where(run.c.retried_by.is_(None))
     query = query.where(run.c.study_id == study_id) if study_id else query.where(run.c.job_id.in_(job_ids))
-    rows = c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all()
+    rows = c.execute(query.order_by(*IN_ORDER)).all()
+    return _of_rows(c, rows, metric, lower_is_better=lower_is_better, threshold=threshold)
+
+
+def results_page(
+    c: Connection,
+    metric: MetricChoice,
+    *,
+    study_id: str,
+    lower_is_better: bool = True,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[RunResult]:
+    """A page of a study's `results`, in the same order."""
+
+    def made(rows: Sequence[Row[Any]]) -> list[RunResult]:
+        return _of_rows(c, rows, metric, lower_is_better=lower_is_better, threshold=None)
+
+    query = select(run).where(run.c.retried_by.is_(None), run.c.study_id == study_id)
+    return pages.along(c, query, IN_ORDER, made, cursor=cursor, limit=limit)
+
+
+def _of_rows(
+    c: Connection, rows: Sequence[Row[Any]], metric: MetricChoice, *, lower_is_better: bool, threshold: float | None
+) -> list[RunResult]:
     ids = [row.id for row in rows]
     summaries = _summaries(c, ids, [metric.name, *MEASURED])
     at_step = value_at(c, ids, metric.name, metric.at) if isinstance(metric.at, int) else {}

@@ -1,7 +1,7 @@
 """Runs: reading them, and by re-export everything that changes one (claims, reports, endings, requests)."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
@@ -19,6 +19,7 @@ from domain.tables import attempt, checkpoint, event, run
 
 __all__ = [
     "attempts",
+    "attempts_page",
     "bad_checkpoint",
     "checkpoints",
     "claim",
@@ -26,9 +27,11 @@ __all__ = [
     "drop_old_checkpoints",
     "finish",
     "get",
+    "ids",
     "lose",
     "of_jobs",
     "page",
+    "page_in_order",
     "queue_depths",
     "release",
     "report",
@@ -102,10 +105,37 @@ def of_jobs(c: Connection, job_ids: Sequence[str], *, retried: bool = False) -> 
     return _records(c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all())
 
 
+def ids(c: Connection, **of: str) -> list[str]:
+    """The ids of the runs of a `study_id` or a `job_id`, by cell and seed; of a seed that was retried the newest."""
+    return list(c.execute(_latest(select(run.c.id), of).order_by(*IN_ORDER)).scalars())
+
+
+def page_in_order(c: Connection, *, cursor: str | None = None, limit: int = 50, **of: str) -> Page[Run]:
+    """A page of the runs of a `study_id` or a `job_id`, as `ids` orders them."""
+    return pages.along(c, _latest(select(run), of), IN_ORDER, _records, cursor=cursor, limit=limit)
+
+
+IN_ORDER = (run.c.job_id, run.c.seed_rank, run.c.id)
+
+
+def _latest(query: Select[Any], of: Mapping[str, str]) -> Select[Any]:
+    return query.where(run.c.retried_by.is_(None), *(run.c[name] == value for name, value in of.items()))
+
+
 def attempts(c: Connection, run_id: str) -> list[Attempt]:
     """The tries at a run, oldest first."""
     query = select(attempt).where(attempt.c.run_id == run_id).order_by(attempt.c.token)
-    return [Attempt.model_validate(row) for row in c.execute(query)]
+    return _attempts(c.execute(query))
+
+
+def attempts_page(c: Connection, run_id: str, *, cursor: str | None = None, limit: int = 50) -> Page[Attempt]:
+    """A page of the tries at a run, oldest first."""
+    query = select(attempt).where(attempt.c.run_id == run_id)
+    return pages.along(c, query, [attempt.c.token], _attempts, cursor=cursor, limit=limit)
+
+
+def _attempts(rows: Iterable[Row[Any]]) -> list[Attempt]:
+    return [Attempt.model_validate(row) for row in rows]
 
 
 def checkpoints(c: Connection, run_id: str) -> list[Checkpoint]:

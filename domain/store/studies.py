@@ -9,12 +9,10 @@ from domain.clock import now
 from domain.errors import NotFound
 from domain.event import EventKind
 from domain.job import JobSubmission
-from domain.run import Run
 from domain.store import events, pages
 from domain.store.ids import new_id
-from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, insert_job, insert_runs, new_run, of_study, tally
+from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, insert_job, insert_runs, new_run, tally
 from domain.store.pages import Page
-from domain.store.runs import of_jobs
 from domain.study import Cell, Study, StudySpec, runs_in_order
 from domain.tables import job, run, study
 
@@ -91,11 +89,6 @@ def page(
         words = study.c.name.concat(" ").concat(study.c.question)
         query = query.where(words.icontains(search, autoescape=True))
     return pages.fetch(c, query, study, lambda rows: _records(c, rows), cursor=cursor, limit=limit)
-
-
-def runs(c: Connection, study_id: str, *, retried: bool = False) -> list[Run]:
-    """Every run of a study by cell and seed; of a seed that was retried only the newest, unless `retried`."""
-    return of_jobs(c, [each.id for each in of_study(c, study_id)], retried=retried)
 
 
 def delete_study(c: Connection, study_id: str) -> list[str]:

@@ -138,7 +138,7 @@ class Sample:
     def _saved(self, study: str) -> dict[str, str]:
         """A saved comparison of two jobs of a study."""
         with self.database.write() as c:
-            two = [job.id for job in jobs.of_study(c, study)[:2]]
+            two = [job.id for job in jobs.of_study(c, study).data[:2]]
             question = Question(jobs=two, at="best", baseline={"normalization.kind": "layer_norm"})
             notes = "For the reading group: the convolutional network again, by its best epoch."
             saved = comparisons.save(c, question, title="Batch norm at its best", notes=notes, owner="owner")

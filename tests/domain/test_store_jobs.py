@@ -117,11 +117,11 @@ def test_a_study_is_stored_with_its_cells_and_found_by_id_or_newest_of_a_name(da
         assert studies.get(c, "depth") == new
         assert (new.cells, new.counts["queued"], new.seeds, new.axes) == (3, 6, [0, 1], ["normalization"])
         assert new.metric == MetricChoice(name="test_error")
-        cells = jobs.of_study(c, new.id)
+        cells = jobs.of_study(c, new.id).data
         assert [job.key for job in cells] == [{"normalization": kind} for kind in ("none", "layer_norm", "rms_norm")]
         assert [study.id for study in studies.page(c, search="DEPTH").data] == [new.id, old.id]
         assert studies.page(c, owner="bob").data == []
-        assert len(studies.runs(c, new.id)) == 6
+        assert len(runs.ids(c, study_id=new.id)) == 6
 
 
 def test_a_job_that_has_not_ended_is_not_deleted_and_one_that_has_leaves_nothing_but_events(database: Database) -> None:
@@ -147,7 +147,7 @@ def test_a_study_is_deleted_whole_and_its_jobs_not_one_by_one(database: Database
         study = submit_study(c)
         runs.request_study(c, study.id, "cancel")
         with pytest.raises(NotPossible, match="delete the study"):
-            jobs.delete_job(c, jobs.of_study(c, study.id)[0].id)
+            jobs.delete_job(c, jobs.of_study(c, study.id).data[0].id)
         assert len(studies.delete_study(c, study.id)) == 6
     with database.read() as c:
         assert stored(c).keys() == {"event", "event_counter"}

@@ -13,7 +13,7 @@ from domain.database import Database
 from domain.errors import NormLabError
 from domain.report import Ending, Report
 from domain.run import Claim, Outcome
-from domain.store import events, metrics, runs, studies, workers
+from domain.store import events, metrics, runs, workers
 from domain.tables import attempt
 from tests.domain.made import checkpoint, claim, make_worker, points, submit_job, submit_study
 
@@ -69,7 +69,7 @@ def meddle(database: Database, study_id: str, failures: list[Exception], seed: i
         lambda c: runs.finish(c, held[0].run.id, held.pop(0).token, Ending.cancelled()),
         lambda c: runs.lose(c, held[0].run.id, held.pop(0).token, message="gone", backoff=0),
         lambda c: runs.request_study(c, study_id, choose.choice(["pause", "resume", "resume", "retry"])),
-        lambda c: runs.request(c, choose.choice(studies.runs(c, study_id)).id, choose.choice(["pause", "resume"])),
+        lambda c: runs.request(c, choose.choice(runs.ids(c, study_id=study_id)), choose.choice(["pause", "resume"])),
         lambda c: workers.beat(c, worker.id),
         lambda c: workers.lose(c, worker.id, backoff=0),
     ]

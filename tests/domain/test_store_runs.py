@@ -39,7 +39,7 @@ def test_claims_go_by_priority_then_seed_rank_then_age(database: Database) -> No
 def test_a_study_runs_the_first_seed_of_every_cell_before_the_second_of_any(database: Database) -> None:
     with database.write() as c:
         study = submit_study(c, seeds=(3, 4))
-        cells = [job.id for job in jobs.of_study(c, study.id)]
+        cells = [job.id for job in jobs.of_study(c, study.id).data]
         worker = make_worker(c)
         order = [(run.seed, cells.index(run.job_id)) for run in (claim(c, worker).run for _ in range(6))]
     assert order == [(3, 0), (3, 1), (3, 2), (4, 0), (4, 1), (4, 2)]
