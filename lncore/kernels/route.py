@@ -28,7 +28,7 @@ def backend_for(x: Tensor, *parameters: Tensor | None) -> ModuleType | None:
     if x.is_cpu:
         backend = _cpu() if x.dtype in _CPU_TYPES else None
     elif x.is_cuda:
-        backend = _gpu(x) if x.dtype in _GPU_TYPES else None
+        backend = _gpu_backend(x.device) if x.dtype in _GPU_TYPES else None
     else:
         return None
     for parameter in parameters:
@@ -69,14 +69,11 @@ def _sequences(device: str) -> ModuleType:
     return import_module(f"lncore.kernels.{device}.sequences")
 
 
-def _gpu(x: Tensor) -> ModuleType | None:
-    backend = _gpu_backend()
-    return backend if backend is not None and backend.accepts(x) else None
-
-
 @cache
-def _gpu_backend() -> ModuleType | None:
+def _gpu_backend(device: torch.device) -> ModuleType | None:
     """The Triton backend where Triton is installed; its oldest architecture is Volta."""
-    if find_spec("triton") is None or torch.version.hip is not None or torch.cuda.get_device_capability() < (7, 0):
+    if find_spec("triton") is None or torch.version.hip is not None:
+        return None
+    if torch.cuda.get_device_capability(device) < (7, 0):
         return None
     return import_module("lncore.kernels.gpu.backend")

@@ -17,9 +17,9 @@ def forward(
     x_ptr, w_ptr, b_ptr, y_ptr, stats_ptr, groups, members, positions, eps,
     GAIN: tl.constexpr, SHIFT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     n = members * positions
-    start = row.to(tl.int64) * n
+    start = row * n
     lanes = tl.arange(0, BLOCK)
     total = tl.zeros((BLOCK,), tl.float32)
     first = 0
@@ -47,7 +47,7 @@ def forward(
     while first < n:
         inside = first + lanes < n
         y = ((tl.load(x_ptr + start + first + lanes, mask=inside, other=0.0).to(tl.float32) - mean) - delta) * rstd
-        channels = row % groups * members + (first + lanes) // positions
+        channels = (row % groups).to(tl.int32) * members + (first + lanes) // positions
         if GAIN:
             y = y * tl.load(w_ptr + channels, mask=inside, other=0.0).to(tl.float32)
         if SHIFT:
@@ -61,12 +61,13 @@ def channel_sums(
     g_ptr, x_ptr, stats_ptr, sums_ptr, channels, groups, members, positions, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """For each channel of each case: the sums of g·x̂ and of g, in `sums` (batch, 2, channels)."""
-    case = tl.program_id(0) // channels
-    channel = tl.program_id(0) % channels
+    program = tl.program_id(0).to(tl.int64)
+    case = program // channels
+    channel = program % channels
     row = case * groups + channel // members
     mean, delta = tl.load(stats_ptr + row * 3), tl.load(stats_ptr + row * 3 + 1)
     rstd = tl.load(stats_ptr + row * 3 + 2)
-    start = tl.program_id(0).to(tl.int64) * positions
+    start = program * positions
     lanes = tl.arange(0, BLOCK)
     along = tl.zeros((BLOCK,), tl.float32)
     plain = tl.zeros((BLOCK,), tl.float32)
@@ -89,13 +90,14 @@ def backward(
     GAIN: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Gradients dx of each channel of each case, given its group's means of g·w·x̂ and g·w."""
-    case = tl.program_id(0) // channels
-    channel = tl.program_id(0) % channels
+    program = tl.program_id(0).to(tl.int64)
+    case = program // channels
+    channel = program % channels
     row = case * groups + channel // members
     mean, delta = tl.load(stats_ptr + row * 3), tl.load(stats_ptr + row * 3 + 1)
     rstd = tl.load(stats_ptr + row * 3 + 2)
     along, plain = tl.load(group_sums_ptr + row * 2), tl.load(group_sums_ptr + row * 2 + 1)
-    start = tl.program_id(0).to(tl.int64) * positions
+    start = program * positions
     lanes = tl.arange(0, BLOCK)
     first = 0
     while first < positions:

@@ -19,10 +19,10 @@ def forward(
     CENTRED: tl.constexpr, RESIDUAL: tl.constexpr, GAIN: tl.constexpr, SHIFT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     columns = tl.arange(0, COLUMNS)
     inside = (rows[:, None] < m) & (columns[None, :] < n)
-    at = rows[:, None].to(tl.int64) * n + columns[None, :]
+    at = rows[:, None] * n + columns[None, :]
     # Gain and shift are asked for before the reduction, so that they arrive while it runs.
     if GAIN:
         w = tl.load(w_ptr + columns, mask=columns < n, other=0.0).to(tl.float32)
@@ -75,9 +75,10 @@ def backward(
         at = rows[:, None].to(tl.int64) * n + columns[None, :]
         g = tl.load(g_ptr + at, mask=inside, other=0.0).to(tl.float32)
         x = tl.load(h_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        mean = tl.load(stats_ptr + rows * 3, mask=rows < m, other=0.0)
-        delta = tl.load(stats_ptr + rows * 3 + 1, mask=rows < m, other=0.0)
-        rstd = tl.load(stats_ptr + rows * 3 + 2, mask=rows < m, other=0.0)
+        stats = stats_ptr + rows.to(tl.int64) * 3
+        mean = tl.load(stats, mask=rows < m, other=0.0)
+        delta = tl.load(stats + 1, mask=rows < m, other=0.0)
+        rstd = tl.load(stats + 2, mask=rows < m, other=0.0)
         normal = tl.where(inside, ((x - mean[:, None]) - delta[:, None]) * rstd[:, None], 0.0)
         if AFFINE:
             dw += g * normal
@@ -94,6 +95,6 @@ def backward(
         tl.store(dx_ptr + at, dx.to(dx_ptr.dtype.element_ty), mask=inside)
         first += tl.num_programs(0) * ROWS
     if AFFINE:
-        at = partials_ptr + program * 2 * n + columns
+        at = partials_ptr + program.to(tl.int64) * 2 * n + columns
         tl.store(at, tl.sum(dw, 0), mask=columns < n)
         tl.store(at + n, tl.sum(db, 0), mask=columns < n)

@@ -9,6 +9,7 @@ import triton
 from torch import Tensor
 
 from lncore.kernels.gpu import steps
+from lncore.kernels.gpu.device import on_its_device
 from lncore.kernels.plan import Plan
 
 NORMS = {"none": 0, "layer_norm": 1, "rms_norm": 2}
@@ -36,6 +37,7 @@ def _or(tensor: Tensor | None, shape: int, like: Tensor, value: float) -> Tensor
     return like.new_full((shape,), value) if tensor is None else tensor
 
 
+@on_its_device
 def lstm_forward(
     a: Tensor, u: Tensor, h0: Tensor, c0: Tensor, w: Tensor | None, cell_w: Tensor | None, cell_b: Tensor | None,
     mask: Tensor | None, plan: Plan,
@@ -60,6 +62,7 @@ def lstm_forward(
     return h[after : length + after], last, (u, w, cell_w, r, gates, stats, h, carried, c, bent)
 
 
+@on_its_device
 def lstm_backward(
     dy: Tensor, dc: Tensor, mask: Tensor | None, saved: tuple[Tensor, ...], plan: Plan
 ) -> tuple[Tensor, ...]:
@@ -83,6 +86,7 @@ def lstm_backward(
     return da, du, dh.add_(held), dc, dw, dcell_w, dn.sum((0, 1))
 
 
+@on_its_device
 def gru_forward(
     a: Tensor, u: Tensor, h0: Tensor, w: Tensor | None, b: Tensor | None, mask: Tensor | None, plan: Plan
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -102,6 +106,7 @@ def gru_forward(
     return h[after : length + after], (u, w, p, gates, stats, q, h)
 
 
+@on_its_device
 def gru_backward(dy: Tensor, mask: Tensor | None, saved: tuple[Tensor, ...], plan: Plan) -> tuple[Tensor, ...]:
     """Gradients of a, u, h0, w and b."""
     u, w, p, gates, stats, q, h = saved

@@ -61,7 +61,7 @@ def lstm_forward(
     gates_ptr, stats_ptr, c_ptr, carried_ptr, bent_ptr, h_ptr, hidden, eps, cell_eps,
     NORM: tl.constexpr, CELL_NORM: tl.constexpr, CARRY: tl.constexpr, MASK: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     gate, k = tl.arange(0, 4)[:, None], tl.arange(0, COLUMNS)
     here = k < hidden
     inside = (gate < 4) & here[None, :]
@@ -105,7 +105,7 @@ def lstm_backward(
     NORM: tl.constexpr, CELL_NORM: tl.constexpr, CARRY: tl.constexpr, MASK: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """One step back; `dn` (of the cell's norm) is kept for the sums over all steps."""
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     gate, k = tl.arange(0, 4)[:, None], tl.arange(0, COLUMNS)
     here = k < hidden
     inside = (gate < 4) & here[None, :]
@@ -153,7 +153,7 @@ def gru_forward(
     a_ptr, p_ptr, w_ptr, b_ptr, mask_ptr, h_before_ptr, gates_ptr, stats_ptr, q_ptr, h_ptr, hidden, eps, other_eps,
     NORM: tl.constexpr, JOINT: tl.constexpr, MASK: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     gate, k = tl.arange(0, 4)[:, None], tl.arange(0, COLUMNS)
     here = k < hidden
     inside = (gate < 3) & here[None, :]
@@ -191,7 +191,7 @@ def gru_backward(
     dq_ptr, hidden, NORM: tl.constexpr, JOINT: tl.constexpr, MASK: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """One step back; `dq` (of the normalized products) is kept for the sums over all steps."""
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     gate, k = tl.arange(0, 4)[:, None], tl.arange(0, COLUMNS)
     here = k < hidden
     inside = (gate < 3) & here[None, :]

@@ -7,8 +7,12 @@ programs that their partial gradients stay small beside the inputs (QuACK).
 
 from typing import NamedTuple
 
-# Beyond this a row no longer fits the registers of a program, and the plain path takes over.
-LONGEST_ROW = 32768
+# Longer rows no longer fit the registers of a program and are walked over in blocks (lncore.kernels.gpu.long_rows).
+LONGEST_FORWARD = 16384
+LONGEST_BACKWARD = 8192
+LONG_BLOCK, LONG_WARPS = 4096, 8
+# tanh has no statistics of a row, so a program takes at most this much of one.
+TANH_COLUMNS = 4096
 
 
 class Shape(NamedTuple):
@@ -37,8 +41,25 @@ def backward_shape(n: int) -> Shape:
     return Shape(rows, columns, _warps(rows * columns * 2))
 
 
+class Sums(NamedTuple):
+    """Rows and columns of a program's block, into how many shares the rows are divided, and how many each has."""
+
+    rows: int
+    columns: int
+    shares: int
+    each: int
+
+
+def parameter_sums_shape(m: int, n: int, processors: int) -> Sums:
+    """How the sums over the rows of a matrix are divided: four programs for each processor, where rows suffice."""
+    rows, columns = 16, 128
+    shares = max(1, min(processors * 4 // -(-n // columns), -(-m // rows)))
+    each = -(-m // shares // rows) * rows
+    return Sums(rows, columns, -(-m // each), each)
+
+
 def _warps(numbers: int) -> int:
-    return 4 if numbers <= 4096 else 8 if numbers <= 16384 else 16 if numbers <= 32768 else 32
+    return 4 if numbers <= 4096 else 8
 
 
 def backward_programs(m: int, n: int, processors: int) -> int:

@@ -15,10 +15,10 @@ def forward(
     x_ptr, alpha_ptr, w_ptr, b_ptr, y_ptr, m, n,
     GAIN: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    columns = tl.arange(0, COLUMNS)
+    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     inside = (rows[:, None] < m) & (columns[None, :] < n)
-    at = rows[:, None].to(tl.int64) * n + columns[None, :]
+    at = rows[:, None] * n + columns[None, :]
     alpha = tl.load(alpha_ptr).to(tl.float32)
     y = tanh(alpha * tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32))
     if GAIN:
@@ -33,9 +33,9 @@ def backward(
     g_ptr, x_ptr, alpha_ptr, w_ptr, dx_ptr, partials_ptr, m, n,
     GAIN: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Gradients dx, and each program's sums for weight, bias and α in `partials` (programs, 2n + 1)."""
+    """Gradients dx, and each program's sums for weight, bias and α in `partials` (programs, 2n + blocks of columns)."""
     program = tl.program_id(0)
-    columns = tl.arange(0, COLUMNS)
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     alpha = tl.load(alpha_ptr).to(tl.float32)
     if GAIN:
         w = tl.load(w_ptr + columns, mask=columns < n, other=0.0).to(tl.float32)
@@ -58,7 +58,7 @@ def backward(
         dalpha += tl.sum(inner * x, 1)
         tl.store(dx_ptr + at, (inner * alpha).to(dx_ptr.dtype.element_ty), mask=inside)
         first += tl.num_programs(0) * ROWS
-    at = partials_ptr + program * (2 * n + 1) + columns
-    tl.store(at, tl.sum(dw, 0), mask=columns < n)
-    tl.store(at + n, tl.sum(db, 0), mask=columns < n)
-    tl.store(partials_ptr + program * (2 * n + 1) + 2 * n, tl.sum(dalpha, 0))
+    sums = partials_ptr + program.to(tl.int64) * (2 * n + tl.num_programs(1))
+    tl.store(sums + columns, tl.sum(dw, 0), mask=columns < n)
+    tl.store(sums + n + columns, tl.sum(db, 0), mask=columns < n)
+    tl.store(sums + 2 * n + tl.program_id(1), tl.sum(dalpha, 0))

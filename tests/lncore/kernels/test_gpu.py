@@ -29,7 +29,7 @@ def test_a_cuda_tensor_is_computed_by_triton() -> None:
     assert backend_for(torch.ones(2, 2, device="cuda", dtype=torch.float64)) is None
 
 
-@pytest.mark.parametrize("n", [256, 769, 2041, 4096, 5003, 8192, 16384, 32768, 65537])
+@pytest.mark.parametrize("n", [256, 769, 2041, 4096, 5003, 8192, 9001, 16384, 32768, 65537])
 def test_rows_of_any_length(n: int) -> None:
     x, w, b = torch.randn(37, n, device="cuda"), torch.randn(n, device="cuda"), torch.randn(n, device="cuda")
     leaves: Any = [tensor.requires_grad_() for tensor in (x, w, b)]
@@ -56,6 +56,15 @@ def test_more_than_two_to_the_31_numbers() -> None:
     x = torch.randn(4, 1024, device="cuda", dtype=torch.bfloat16).repeat((2**31 // 4096) + 8, 1)
     y = kernels.layer_norm(x, None, None, 1e-5)
     assert torch.equal(y[-4:], y[:4])
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_a_tensor_on_another_device_is_computed_there() -> None:
+    x = torch.randn(64, 256, device="cuda:1", requires_grad=True)
+    y = kernels.layer_norm(x, None, None, 1e-5)
+    y.sum().backward()
+    torch.testing.assert_close(y, plain.layer_norm(x, None, None, 1e-5))
+    assert torch.cuda.current_device() == 0
 
 
 def test_a_call_can_be_captured_in_a_graph() -> None:

@@ -61,6 +61,44 @@ def test_layer_norm(shape: tuple[int, int]) -> None:
     )
 
 
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("centred", [True, False])
+def test_rows_longer_than_registers_hold(centred: bool, residual: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter ones here, as long rows: several blocks, the last one not full, and several shares of the rows."""
+    for name, value in {
+        "LONGEST_FORWARD": 100,
+        "LONGEST_BACKWARD": 100,
+        "LONG_BLOCK": 128,
+        "TANH_COLUMNS": 128,
+    }.items():
+        monkeypatch.setattr(backend, name, value)
+    slow: Any = {
+        (True, True): partial(plain.add_layer_norm, bias=None, eps=1e-5),
+        (True, False): partial(plain.layer_norm, eps=1e-5),
+        (False, True): partial(plain.add_rms_norm, eps=1e-5),
+        (False, False): partial(plain.rms_norm, eps=1e-5),
+    }[centred, residual]
+    parameters = [(300,), (300,)] if centred and not residual else [(300,)]
+    x, *rest = _tensors((37, 300), *([(37, 300)] if residual else []), *parameters)
+    if centred and not residual:
+        x = (x.detach() + 1e4).requires_grad_()
+    _compare(_row_norm(centred, residual), slow, [x, *rest], 2e-6)
+
+
+def test_dyt_of_long_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "TANH_COLUMNS", 128)
+    inputs = _tensors((37, 300), (), (300,), (300,))
+    _compare(lambda *a: DynamicTanh.apply(backend, *a), plain.dyt, inputs, 2e-6)
+
+
+@pytest.mark.parametrize("gaps", [lambda w: w.repeat_interleave(2)[::2], lambda w: w[:1].expand(33)])
+def test_parameters_of_any_stride(gaps: Any) -> None:
+    x, w, b = (tensor.detach() for tensor in _tensors((5, 33), (33,), (33,)))
+    y = backend.norm_forward(x, None, gaps(w), gaps(b), 1e-5, centred=True)[0]
+    expected = plain.layer_norm(x.double(), gaps(w).double(), gaps(b).double(), 1e-5)
+    assert float((y.double() - expected).abs().max()) <= 5e-6
+
+
 @pytest.mark.parametrize("offset", [1e2, 1e4, 1e6])
 def test_layer_norm_far_from_zero(offset: float) -> None:
     x, w, b = _tensors((8, 300), (300,), (300,))
