@@ -188,7 +188,8 @@ def _postgres_engines(url: str) -> tuple[Engine, Engine]:
         json_serializer=_to_json,
         connect_args={"options": PG_OPTIONS, "connect_timeout": 5, "application_name": "normlab"},
     )
-    return engine, engine.execution_options(postgresql_readonly=True)
+    # Each statement would see what was committed before it otherwise, and a reader of several not one moment.
+    return engine, engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
 
 
 def create_schema(database: Database) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -30,7 +31,7 @@ from sqlalchemy.engine import Dialect
 
 from domain.run import Outcome, Responsible, RunStatus
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that makes exactly these tables (a test compares them)."""
 
 metadata = MetaData(
@@ -299,8 +300,11 @@ series = Table(
     Column("max_step", BigInteger),
     Column("mean", Double),
     Column("median", Double),
+    # Whether the dispatcher, once the run had ended, has put its points into packs (or left them: they are few).
+    Column("packed", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("run_id", "name"),
     Index("ix_series_name", "name"),
+    Index("ix_series_unpacked", "run_id", sqlite_where=text("NOT packed"), postgresql_where=text("NOT packed")),
 )
 
 point = Table(
@@ -316,6 +320,22 @@ point = Table(
     Column("epoch", Double, nullable=False),
     Column("samples", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Points of a finished run, many to a row, each column compressed (the form: domain/store/packing.py).
+pack = Table(
+    "pack",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_step", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("step", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("at", LargeBinary, nullable=False),
+    Column("relative", LargeBinary, nullable=False),
+    Column("epoch", LargeBinary, nullable=False),
+    Column("samples", LargeBinary, nullable=False),
 )
 
 rollup = Table(

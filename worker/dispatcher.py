@@ -1,4 +1,4 @@
-"""The dispatcher: publishes waiting wake-up messages, announces unclaimed runs, takes runs from silent workers."""
+"""The dispatcher: publishes wake-ups, announces unclaimed runs, takes runs from silent workers, packs points."""
 
 import logging
 import signal
@@ -13,6 +13,7 @@ from domain.database import Database
 from domain.queue import make_celery, publish
 from domain.settings import Settings
 from domain.store import idempotency, keys, outbox
+from domain.store.packing import pack_finished
 from domain.store.reaper import Reaper
 from worker.supervising.supervision import DATABASE_DOWN
 from worker.supervising.turn import Turn
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 _BROKER_PAUSE = 1.0
 """Seconds to leave a broker alone that did not answer."""
 _TIDY_EVERY = 300.0
+_PACK_EVERY = 5.0
+"""Seconds between two looks for points to pack; while there are some, each round packs a few."""
 
 
 class Dispatcher:
@@ -36,6 +39,7 @@ class Dispatcher:
         self._announce_after = 0.0
         self._reap_after = 0.0
         self._tidy_after = 0.0
+        self._pack_after = 0.0
 
     def look(self) -> None:
         """One round. Whatever is down, database or broker, the next round tries again."""
@@ -44,6 +48,7 @@ class Dispatcher:
             self._announce()
             self._reap()
             self._tidy()
+            self._pack()
         except DATABASE_DOWN as error:
             logger.warning("The database does not answer: %s", error.__class__.__name__)
             time.sleep(_BROKER_PAUSE)
@@ -78,6 +83,13 @@ class Dispatcher:
             self._reap_after = time.monotonic() + self._settings.reap_every
             for run_id in self._reaper.look(self._database):
                 logger.warning("%s: its worker fell silent; the run was taken from it", run_id)
+
+    def _pack(self) -> None:
+        if time.monotonic() >= self._pack_after:
+            with self._database.write() as c:
+                packed = pack_finished(c)
+            if not packed:
+                self._pack_after = time.monotonic() + _PACK_EVERY
 
     def _tidy(self) -> None:
         """Drop kept answers, login codes and sessions once their time is over, and fold SQLite's log into its file."""

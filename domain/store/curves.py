@@ -8,11 +8,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from sqlalchemy import Connection, func, select
 
 from domain.run import Record
+from domain.store import points as stored
 from domain.store.metrics import WORDS
-from domain.store.rollups import FINITE, LEVELS, WIDTH, Bucket, join, join_points, raw_points, rolled
+from domain.store.rollups import FINITE, LEVELS, WIDTH, Bucket, join, join_points, rolled
 from domain.tables import point, series
 
 Axis = Literal["step", "epoch", "wall", "relative", "samples"]
@@ -129,7 +131,7 @@ def _cover(c: Connection, series_id: int, first: int, end: int, level: int) -> I
 
 def _points(c: Connection, series_id: int, first: int, end: int) -> list[Bucket]:
     """Single points, as buckets of one."""
-    return [join_points([row]) for row in raw_points(c, [series_id], first, end)]
+    return [join_points([row]) for row in stored.between(c, [series_id], first, end)]
 
 
 def _merge(parts: Sequence[Bucket], first: int, end: int, buckets: int) -> Iterator[Bucket]:
@@ -145,8 +147,8 @@ def _merge(parts: Sequence[Bucket], first: int, end: int, buckets: int) -> Itera
         yield join(group)
 
 
-def _column(axis: Axis) -> Any:
-    return {"wall": point.c.at, "relative": point.c.relative, "epoch": point.c.epoch, "samples": point.c.samples}[axis]
+COLUMNS = {"wall": "at", "relative": "relative", "epoch": "epoch", "samples": "samples"}
+"""By axis, the column of a point."""
 
 
 def _steps_between(c: Connection, row: Any, axis: Axis, start: float | None, stop: float | None) -> tuple[int, int]:
@@ -157,20 +159,46 @@ def _steps_between(c: Connection, row: Any, axis: Axis, start: float | None, sto
         end = end if stop is None else min(end, math.floor(stop) + 1)
     elif start is not None or stop is not None:
         scale = 1e6 if axis == "wall" else 1
-        inside = select(func.min(point.c.step), func.max(point.c.step)).where(point.c.series_id == row.id)
-        if start is not None:
-            inside = inside.where(_column(axis) >= start * scale)
-        if stop is not None:
-            inside = inside.where(_column(axis) <= stop * scale)
-        low, high = c.execute(inside).one()
-        first, end = (0, 0) if low is None else (low, high + 1)
+        low = -math.inf if start is None else start * scale
+        high = math.inf if stop is None else stop * scale
+        steps = [*_rows_between(c, row.id, axis, low, high), *_packed_between(c, row.id, axis, low, high)]
+        first, end = (min(steps), max(steps) + 1) if steps else (0, 0)
     return first, max(first, end)
+
+
+def _rows_between(c: Connection, series_id: int, axis: Axis, low: float, high: float) -> list[int]:
+    """The first and the last step whose place is from `low` to `high`; nothing when there is none."""
+    column = point.c[COLUMNS[axis]]
+    query = select(func.min(point.c.step), func.max(point.c.step)).where(point.c.series_id == series_id)
+    if low > -math.inf:
+        query = query.where(column >= low)
+    if high < math.inf:
+        query = query.where(column <= high)
+    return [step for step in c.execute(query).one() if step is not None]
+
+
+def _packed_between(c: Connection, series_id: int, axis: Axis, low: float, high: float) -> list[int]:
+    """The same of what is packed."""
+    name = COLUMNS[axis]
+    found: list[int] = []
+    for pack in stored.packs(c, [series_id], [name]):
+        places = pack.columns[name]
+        inside = pack.columns["step"][(places >= low) & (places <= high)]
+        found += [int(step) for step in inside[[0, -1]]] if len(inside) else []
+    return found
 
 
 def _positions(c: Connection, series_id: int, axis: Axis, steps: Sequence[int]) -> dict[int, float]:
     """Where on the axis each of the steps lies."""
-    if axis == "step":
+    if axis == "step" or not steps:
         return {step: float(step) for step in steps}
-    query = select(point.c.step, _column(axis)).where(point.c.series_id == series_id)
-    scale = 1e-6 if axis == "wall" else 1.0
-    return {step: float(x) * scale for step, x in c.execute(query.where(point.c.step.in_(set(steps))))}
+    name, scale = COLUMNS[axis], 1e-6 if axis == "wall" else 1.0
+    query = select(point.c.step, point.c[name]).where(point.c.series_id == series_id, point.c.step.in_(set(steps)))
+    found = {step: float(x) * scale for step, x in c.execute(query)}
+    wanted = np.unique(np.array(steps))
+    for pack in stored.packs(c, [series_id], [name], int(wanted[0]), int(wanted[-1]) + 1):
+        there = pack.columns["step"]
+        here = wanted[slice(*wanted.searchsorted([there[0], there[-1] + 1]).tolist())]
+        places = pack.columns[name][there.searchsorted(here)]
+        found |= {step: float(x) * scale for step, x in zip(here.tolist(), places.tolist(), strict=True)}
+    return found

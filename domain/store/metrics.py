@@ -1,4 +1,4 @@
-"""Metric series: raw points, roll-ups and summaries written together, cut off on resume, read in buckets."""
+"""Metric series: points, roll-ups and summaries written together, cut off on resume, exported."""
 
 import hashlib
 import struct
@@ -6,20 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from domain.event import EventKind, Level
 from domain.metric import MEASURED
 from domain.report import Point
 from domain.run import Record
 from domain.store import events
-from domain.store.rollups import FINITE, MINUS, NAN, PLUS, forget, kind_of, roll
+from domain.store import points as stored
+from domain.store.rollups import FINITE, MINUS, NAN, NUMBERS, PLUS, forget, kind_of, roll
 from domain.store.text import storable
 from domain.store.upsert import upsert
-from domain.tables import point, rollup, run, series, truncated
+from domain.tables import pack, point, rollup, series, truncated
 
 WORDS = {NAN: "NaN", PLUS: "Infinity", MINUS: "-Infinity"}
-NUMBERS = {NAN: float("nan"), PLUS: float("inf"), MINUS: float("-inf")}
 
 
 class Summary(Record):
@@ -176,33 +176,36 @@ def names(c: Connection, run_ids: Sequence[str]) -> list[str]:
 
 
 def rows(c: Connection, run_ids: Sequence[str], *, names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Every raw point, for export: run_id, name, step, value, at (seconds), relative, epoch, samples."""
-    query = select(series.c.run_id, series.c.name, point).join(point, point.c.series_id == series.c.id)
-    query = query.where(series.c.run_id.in_(run_ids))
+    """Every point, for export: run_id, name, step, value, at (seconds), relative, epoch, samples."""
+    query = select(series.c.id, series.c.run_id, series.c.name).where(series.c.run_id.in_(run_ids))
     if names:
         query = query.where(series.c.name.in_(names))
-    ordered = query.order_by(series.c.run_id, series.c.name, point.c.step)
-    for row in c.execution_options(yield_per=5000).execute(ordered):
-        value = row.value if row.kind == FINITE else NUMBERS[row.kind]
-        yield {
-            "run_id": row.run_id,
-            "name": row.name,
-            "step": row.step,
-            "value": value,
-            "at": row.at / 1e6,
-            "relative": row.relative,
-            "epoch": row.epoch,
-            "samples": row.samples,
-        }
+    for found in c.execute(query.order_by(series.c.run_id, series.c.name)).all():
+        for step, value, at, relative, epoch, samples in stored.every(c, found.id):
+            yield {
+                "run_id": found.run_id,
+                "name": found.name,
+                "step": step,
+                "value": value,
+                "at": at / 1e6,
+                "relative": relative,
+                "epoch": epoch,
+                "samples": samples,
+            }
 
 
 def value_at(c: Connection, run_ids: Sequence[str], name: str, step: int) -> dict[str, float]:
     """The value of a series at the last step up to `step`, by run; runs that have not come so far are left out."""
+    wanted = and_(series.c.run_id.in_(run_ids), series.c.name == name, series.c.last_step >= step)
+    # Where a series is packed in part, its rows are the later points.
+    return _packed_value_at(c, wanted, step) | _raw_value_at(c, wanted, step)
+
+
+def _raw_value_at(c: Connection, wanted: ColumnElement[bool], step: int) -> dict[str, float]:
     reached = (
         select(series.c.id, series.c.run_id, func.max(point.c.step).label("step"))
         .join(point, point.c.series_id == series.c.id)
-        .join(run, run.c.id == series.c.run_id)
-        .where(series.c.run_id.in_(run_ids), series.c.name == name, series.c.last_step >= step, point.c.step <= step)
+        .where(wanted, point.c.step <= step)
         .group_by(series.c.id, series.c.run_id)
         .subquery()
     )
@@ -212,9 +215,27 @@ def value_at(c: Connection, run_ids: Sequence[str], name: str, step: int) -> dic
     return {row.run_id: row.value if row.kind == FINITE else NUMBERS[row.kind] for row in c.execute(query)}
 
 
+def _packed_value_at(c: Connection, wanted: ColumnElement[bool], step: int) -> dict[str, float]:
+    reached = (
+        select(series.c.id, series.c.run_id, func.max(pack.c.first_step).label("first_step"))
+        .join(pack, pack.c.series_id == series.c.id)
+        .where(wanted, pack.c.first_step <= step)
+        .group_by(series.c.id, series.c.run_id)
+        .subquery()
+    )
+    query = select(reached.c.run_id, *stored.PLACE, pack.c.value).join(
+        pack, and_(pack.c.series_id == reached.c.id, pack.c.first_step == reached.c.first_step)
+    )
+    found = {}
+    for row in c.execute(query):
+        columns = stored.unpack(row, ["value"])
+        place = columns["step"].searchsorted(step, side="right") - 1
+        found[row.run_id] = float(columns["value"][place])
+    return found
+
+
 def counts(c: Connection) -> tuple[int, int]:
     """How many points and roll-ups are stored."""
-    return (
-        c.execute(select(func.count()).select_from(point)).scalar_one(),
-        c.execute(select(func.count()).select_from(rollup)).scalar_one(),
-    )
+    raw = c.execute(select(func.count()).select_from(point)).scalar_one()
+    packed = c.execute(select(func.coalesce(func.sum(pack.c.n), 0))).scalar_one()
+    return raw + int(packed), c.execute(select(func.count()).select_from(rollup)).scalar_one()

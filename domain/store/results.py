@@ -1,19 +1,22 @@
 """What runs contribute to a comparison: the metric's value, and what it cost."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from domain.comparison import RunResult
 from domain.job import flat
 from domain.metric import MEASURED, MetricChoice
 from domain.store import pages
-from domain.store.metrics import NUMBERS, value_at
+from domain.store import points as stored
+from domain.store.metrics import value_at
 from domain.store.pages import Page
-from domain.store.rollups import FINITE
+from domain.store.rollups import FINITE, NUMBERS, WIDTH
 from domain.store.runs import IN_ORDER
-from domain.tables import job, point, run, series
+from domain.tables import job, pack, point, rollup, run, series
 
 
 def results(
@@ -143,14 +146,57 @@ def _reaching(
     """The first step at which the metric was at or beyond the threshold, and the seconds of training until then."""
     if threshold is None:
         return {}
-    beyond = point.c.value <= threshold if lower_is_better else point.c.value >= threshold
+    wanted = and_(series.c.run_id.in_(run_ids), series.c.name == name)
+    beyond = Beyond(threshold, lower_is_better=lower_is_better)
+    # Where a series is packed in part, its packs are the earlier points.
+    return _raw_reaching(c, wanted, beyond) | _packed_reaching(c, wanted, beyond)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Whether a value is at or beyond a threshold; one that isn't finite is not."""
+
+    threshold: float
+    lower_is_better: bool
+
+    def __call__(self, values: Any) -> Any:
+        """For a column of a table (NULL where it isn't finite) or an array."""
+        return values <= self.threshold if self.lower_is_better else values >= self.threshold
+
+
+def _raw_reaching(c: Connection, wanted: ColumnElement[bool], beyond: Beyond) -> dict[str, tuple[int, float]]:
     first = (
         select(series.c.id, series.c.run_id, func.min(point.c.step).label("step"))
         .join(point, point.c.series_id == series.c.id)
-        .where(series.c.run_id.in_(run_ids), series.c.name == name, beyond)
+        .where(wanted, beyond(point.c.value))
         .group_by(series.c.id, series.c.run_id)
         .subquery()
     )
     at = select(first.c.run_id, first.c.step, point.c.relative)
     at = at.join(point, and_(point.c.series_id == first.c.id, point.c.step == first.c.step))
     return {row.run_id: (row.step, row.relative) for row in c.execute(at)}
+
+
+def _packed_reaching(c: Connection, wanted: ColumnElement[bool], beyond: Beyond) -> dict[str, tuple[int, float]]:
+    """The roll-ups say in which bucket it is, so that one pack of each series is opened, or two."""
+    best = rollup.c.min if beyond.lower_is_better else rollup.c.max
+    first = (
+        select(series.c.id, series.c.run_id, func.min(rollup.c.bucket).label("bucket"))
+        .join(rollup, rollup.c.series_id == series.c.id)
+        .where(wanted, rollup.c.level == 1, beyond(best))
+        .group_by(series.c.id, series.c.run_id)
+        .subquery()
+    )
+    around = and_(
+        pack.c.series_id == first.c.id,
+        pack.c.last_step >= first.c.bucket * WIDTH,
+        pack.c.first_step < (first.c.bucket + 1) * WIDTH,
+    )
+    query = select(first.c.run_id, *stored.PLACE, pack.c.value, pack.c.relative).join(pack, around)
+    found: dict[str, tuple[int, float]] = {}
+    for row in c.execute(query.order_by(pack.c.series_id, pack.c.first_step)):
+        columns = stored.unpack(row, ["value", "relative"])
+        places = np.flatnonzero(np.isfinite(columns["value"]) & beyond(columns["value"]))
+        if len(places) and row.run_id not in found:
+            found[row.run_id] = int(columns["step"][places[0]]), float(columns["relative"][places[0]])
+    return found

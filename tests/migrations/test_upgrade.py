@@ -14,7 +14,8 @@ from sqlalchemy import Connection, inspect, text
 from domain.database import Database, create_schema
 from domain.errors import DatabaseTooNew
 from domain.settings import Settings
-from domain.store import keys
+from domain.store import keys, metrics
+from domain.store.packing import pack_finished
 from domain.tables import REVISION, metadata
 from migrations.upgrade import head, upgrade
 from tests.conftest import ENGINES
@@ -80,6 +81,45 @@ def test_upgrading_twice_changes_nothing(empty: Database) -> None:
     with empty.read() as c:
         assert keys.find(c, token) == made
     empty.close()
+
+
+def test_a_database_of_the_first_release_keeps_what_it_holds_and_is_copied_before(empty: Database) -> None:
+    """Its points are readable afterwards, and packed in time like those of new runs."""
+    upgrade(empty, to="0001")
+    with empty.writer.begin() as c:
+        for statement in OLD:
+            c.execute(text(statement))
+    copy = upgrade(empty)
+    empty.check_schema()
+    assert (copy is not None) == empty.on_sqlite
+    if copy is not None:
+        old = Database(f"sqlite:///{copy}")
+        assert old.revision() == "0001"
+        old.close()
+    for _ in range(2):
+        with empty.read() as c:
+            assert [(row["step"], row["value"]) for row in metrics.rows(c, ["run_1"])] == [
+                (n, n / 2) for n in range(90)
+            ]
+        with empty.write() as c:
+            pack_finished(c)
+    empty.close()
+
+
+KINDS = "dataset, architecture, normalization"
+JOB = f"id, owner, label, key, spec, spec_hash, seeds, queue, priority, tags, {KINDS}, created_at, updated_at"
+REST = "'digits', 'mlp', 'none', 1, 1"
+RUN = "id, job_id, seed, seed_rank, status, queue, device, priority, max_attempts, woken_at, created_at, updated_at"
+OLD = (
+    f"INSERT INTO job ({JOB}) VALUES ('job_1', 'ada', '', '{{}}', '{{}}', '', '[0]', 'default', 0, '{{}}', {REST})",
+    f"INSERT INTO run ({RUN}) VALUES ('run_1', 'job_1', 0, 0, 'succeeded', 'default', 'auto', 0, 3, 1, 1, 1)",
+    "INSERT INTO series (id, run_id, name, n, first_step, last_step) VALUES (1, 'run_1', 'train_loss', 90, 0, 89)",
+    *(
+        f"INSERT INTO point (series_id, step, value, at, relative, epoch, samples) VALUES (1, {n}, {n / 2}, 1, 0, 0, 0)"
+        for n in range(90)
+    ),
+)
+"""A finished run, as the first release wrote it."""
 
 
 def test_two_upgrades_at_once_are_one(empty: Database) -> None:
