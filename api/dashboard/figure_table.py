@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from api.dashboard.figure_csv import numbers_of_figure
 from api.dashboard.numbers import NOTHING, day, figures, whole
 
 LINES = ("mean", "seed", "single", "raw", "average")
@@ -33,6 +34,21 @@ def table_of_figure(figure: Mapping[str, Any]) -> FigureTable:
         columns=[trace["name"] for trace in lines],
         rows=[(words.get(x) or _place(x, axis), [of.get(x, NOTHING) for of in cells]) for x in places],
     )
+
+
+def table_of_points(figure: Mapping[str, Any]) -> FigureTable:
+    """Every point of a figure that has no lines, begun by the name of its series."""
+    columns, rows = numbers_of_figure(figure)
+    others = [column for column in columns if column not in {"series", "kind"}]
+    return FigureTable(
+        x_title="series",
+        columns=[column.replace("_", " ") for column in others],
+        rows=[(row["series"], [_word(row.get(column)) for column in others]) for row in rows],
+    )
+
+
+def _word(value: Any) -> str:
+    return figures(value, 4) if isinstance(value, int | float) else NOTHING if value is None else str(value)
 
 
 def _place(x: float, axis: Mapping[str, Any]) -> str:

@@ -46,18 +46,23 @@ def read_figure(
     log: Annotated[Text, Query(description="Of curves: the logarithmic axes, `x`, `y` or `xy`.")] = None,
     average: Annotated[Text, Query(description="Of curves: percent of the points, 0, 3, 10 or 30.")] = None,
     clip: Annotated[Text, Query(description="Of curves: `on` leaves outliers out of the range; `off`.")] = None,
+    against: Annotated[Text, Query(description="Of `cost`: `time`, `throughput` or `memory`.")] = None,
+    rows: Annotated[Text, Query(description="Of `heat`: the field down, as in `normalization`.")] = None,
+    columns: Annotated[Text, Query(description="Of `heat`: the field across.")] = None,
+    rest: Annotated[Text, Query(description="Of `heat`: where the fields not shown stand, in words.")] = None,
     start: Annotated[Edge, Query(alias="from", description="With `to`: only this part of the axis.")] = None,
     stop: Annotated[Edge, Query(alias="to")] = None,
     form: Annotated[Format, Query(alias="format")] = "json",
 ) -> Response:
     """A figure (`data` and `layout`) of a comparison, a job or a run; `kind` says which and so what it needs.
 
-    `curves`, `forest`, `effect`, `cost` and `seeds` take the parameters of `/v1/comparisons`.
+    All kinds but `job` and `run` take the parameters of `/v1/comparisons`.
     """
     given = {"study": study, "jobs": jobs, "group_by": group_by, "metric": metric, "at": at, "baseline": baseline}
     given |= {"threshold": None if threshold is None else repr(threshold), "stratum": stratum}
     given |= {"job": job, "run": run, "name": name}
     given |= {"show": show, "x": x, "log": log, "average": average, "clip": clip}
+    given |= {"against": against, "rows": rows, "columns": columns, "rest": rest}
     given |= {"from": None if start is None else repr(start), "to": None if stop is None else repr(stop)}
     with database.read() as c:
         figure = FIGURES[kind](c, {key: value for key, value in given.items() if value is not None})

@@ -1,4 +1,4 @@
-"""Cost against quality: time of a step beside the metric, with the frontier of what nothing beats in both."""
+"""Cost against quality: time, throughput or memory beside the metric, with the frontier that nothing beats in both."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,8 +19,22 @@ BESIDE, SHIFTS = 10, (11, -11, 27, -27, 43, -43, 59, -59)
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What is paid: the title of its axis, how a number of it is told, and whether less is better."""
+
+    title: str
+    unit: str
+    less_is_better: bool = True
+
+
+TIME = Cost("time of a training step, ms", "ms a step")
+THROUGHPUT = Cost("samples per second", "samples a second", less_is_better=False)
+MEMORY = Cost("peak memory, MB", "MB")
+
+
+@dataclass(frozen=True)
 class Point:
-    """One variant: milliseconds a step and the metric, each with the half of its interval where n allows one."""
+    """One variant: its cost and the metric, each with the half of its interval where n allows one."""
 
     name: str
     slot: Slot
@@ -31,17 +45,17 @@ class Point:
     value_half: float | None
 
 
-def frontier(points: Sequence[Point], *, lower_is_better: bool) -> list[Point]:
+def frontier(points: Sequence[Point], *, lower_is_better: bool, of: Cost = TIME) -> list[Point]:
     """The points that no other beats in both cost and quality, cheapest first."""
-    sign = 1 if lower_is_better else -1
+    sign, paid = 1 if lower_is_better else -1, 1 if of.less_is_better else -1
     kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.cost, sign * p.value)):
+    for point in sorted(points, key=lambda p: (paid * p.cost, sign * p.value)):
         if not kept or sign * point.value < sign * kept[-1].value:
             kept.append(point)
     return kept
 
 
-def cost(points: Sequence[Point], *, y_title: str, lower_is_better: bool) -> Figure:
+def cost(points: Sequence[Point], *, y_title: str, lower_is_better: bool, of: Cost = TIME) -> Figure:
     """The figure of one stratum; points without a finite cost and value are left to the table."""
     shown = [p for p in points if math.isfinite(p.cost) and math.isfinite(p.value)]
     x_range = held(((p.cost, p.cost_half) for p in shown), 0.18)
@@ -49,18 +63,18 @@ def cost(points: Sequence[Point], *, y_title: str, lower_is_better: bool) -> Fig
     layout = {
         "hovermode": "closest",
         "margin": {"l": 46, "r": 12, "t": 8, "b": 42},
-        "xaxis": {"title": {"text": "time of a training step, ms"}, "range": x_range, "showgrid": True, "nticks": 6},
+        "xaxis": {"title": {"text": of.title}, "range": x_range, "showgrid": True, "nticks": 6},
         "yaxis": {"title": {"text": y_title}, "range": y_range, "nticks": 6},
         "annotations": _labels(shown, x_range, y_range, WIDE),
         "meta": {"narrow": {"margin": {"l": 42, "r": 8}, "annotations": _labels(shown, x_range, y_range, NARROW)}},
     }
-    edge = frontier(shown, lower_is_better=lower_is_better)
-    bounds = (x_range[1], y_range[1] if lower_is_better else y_range[0])
-    return {"data": [_frontier_line(edge, *bounds), *map(_point, shown)], "layout": layout}
+    edge = frontier(shown, lower_is_better=lower_is_better, of=of)
+    bounds = (x_range[1 if of.less_is_better else 0], y_range[1] if lower_is_better else y_range[0])
+    return {"data": [_frontier_line(edge, *bounds), *(_point(point, of) for point in shown)], "layout": layout}
 
 
-def _frontier_line(edge: Sequence[Point], right: float, start: float) -> Trace:
-    x = [edge[0].cost, *(p.cost for p in edge), right] if edge else []
+def _frontier_line(edge: Sequence[Point], end: float, start: float) -> Trace:
+    x = [edge[0].cost, *(p.cost for p in edge), end] if edge else []
     y = [start, *(p.value for p in edge), edge[-1].value] if edge else []
     return {
         "type": "scatter",
@@ -74,7 +88,7 @@ def _frontier_line(edge: Sequence[Point], right: float, start: float) -> Trace:
     }
 
 
-def _point(point: Point) -> Trace:
+def _point(point: Point, of: Cost) -> Trace:
     places = decimals_for(point.value_half, point.value)
     value = number(point.value, places) + (f" ± {number(point.value_half, places)}" if point.value_half else "")
     return {
@@ -87,7 +101,7 @@ def _point(point: Point) -> Trace:
         "marker": marker(point.slot, 10, hollow=point.value_half is None),
         "name": point.name,
         "meta": {"role": "cost", "variant": point.name},
-        "hovertemplate": f"{point.name}: {figures(point.cost)} ms a step, {value} (n = {point.n})<extra></extra>",
+        "hovertemplate": f"{point.name}: {figures(point.cost)} {of.unit}, {value} (n = {point.n})<extra></extra>",
     }
 
 

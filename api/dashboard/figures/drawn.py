@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from api.asking import question_of
 from api.comparing import of_parameters
 from api.dashboard.evidence import Evidence, evidence_of_question
-from api.dashboard.figures import cost, curves, effect, forest, run, strip
+from api.dashboard.figures import cost, curves, divergence, effect, fields, forest, heat, parallel, run, strip
 from api.dashboard.figures.plot import Figure
 from api.dashboard.matrix import column_heads, slots_of
 from api.dashboard.palette import Slot, assign_slots
@@ -17,11 +17,13 @@ from api.dashboard.view import RUN, View, read_view
 from domain.catalog import load_catalog
 from domain.curves import curve_bands, seed_bands
 from domain.errors import FieldError, InvalidSpec, NotFound
-from domain.findings import Comparison
+from domain.findings import Comparison, Group
 from domain.metric import Metric, describe_metric
 from domain.results import RunResult
+from domain.statistics import Interval, wilson
 from domain.store import curves as stored
 from domain.store import jobs, runs
+from domain.words import field_words
 
 Params = Mapping[str, str]
 POINTS = 300
@@ -154,22 +156,74 @@ def seeds_of(c: Connection, params: Params) -> Figure:
     return strip.strip(rows, x_title=_title(described))
 
 
+COSTS = {"time": cost.TIME, "throughput": cost.THROUGHPUT, "memory": cost.MEMORY}
+
+
 def cost_of(c: Connection, params: Params) -> Figure:
-    """Time of a step against the metric, in one stratum. Parameters: the question, stratum."""
+    """What is paid for the metric, in one stratum. Parameters: the question, stratum, against (one of COSTS)."""
     evidence = _evidence(c, params)
+    against = _chosen(params, "against", list(COSTS))
     described = describe_metric(evidence.comparison.metric, load_catalog())
-    points = cost_points(evidence, params.get("stratum", ""))
-    return cost.cost(points, y_title=_title(described), lower_is_better=described.lower_is_better)
+    points = cost_points(evidence, params.get("stratum", ""), against)
+    lower = described.lower_is_better
+    return cost.cost(points, y_title=_title(described), lower_is_better=lower, of=COSTS[against])
 
 
-def cost_points(evidence: Evidence, stratum: str) -> list[cost.Point]:
-    """The groups of a stratum that have both a metric and a step time."""
+def cost_points(evidence: Evidence, stratum: str, against: str = "time") -> list[cost.Point]:
+    """The groups of a stratum that have both a metric and this cost."""
     slots = slots_of(evidence)
     return [
-        cost.Point(g.variant, slots[g.variant], g.n, g.ms_per_step.mean, g.ms_per_step.half_width, g.mean, g.half_width)
+        cost.Point(g.variant, slots[g.variant], g.n, paid.mean, paid.half_width, g.mean, g.half_width)
         for g in evidence.comparison.groups
-        if g.stratum == stratum and g.mean is not None and g.ms_per_step.mean is not None
+        if g.stratum == stratum and g.mean is not None and (paid := _paid(g, against)).mean is not None
     ]
+
+
+def _paid(group: Group, against: str) -> Interval:
+    """The cost of a group; memory in MB."""
+    if against == "memory":
+        found = group.peak_memory
+        scaled = {name: None if (v := getattr(found, name)) is None else v / 1e6 for name in ("mean", "half_width")}
+        return found.model_copy(update=scaled)
+    return group.samples_per_second if against == "throughput" else group.ms_per_step
+
+
+def divergence_of(c: Connection, params: Params) -> Figure:
+    """How often each variant diverged. Parameters: the question, stratum (all of them together when absent)."""
+    evidence = _evidence(c, params)
+    return divergence.divergence(divergence_rows(evidence, params.get("stratum")))
+
+
+def divergence_rows(evidence: Evidence, stratum: str | None = None) -> list[divergence.Row]:
+    """Every variant with its counts, added up over what strata are asked for."""
+    groups = [group for group in evidence.comparison.groups if stratum in {None, group.stratum}]
+    rows = []
+    for name, slot in slots_of(evidence).items():
+        shares = [group.divergence for group in groups if group.variant == name]
+        rows.append(divergence.Row(name, slot, wilson(sum(s.count for s in shares), sum(s.of for s in shares))))
+    return rows
+
+
+def heat_of(c: Connection, params: Params) -> Figure:
+    """Two varied fields crossed. Parameters: the question, rows, columns, rest (where a third one stands)."""
+    evidence = _evidence(c, params)
+    axes = fields.axes_of(evidence.comparison)
+    if len(axes) < 2:
+        detail = "A heat map crosses two fields, and here fewer vary."
+        raise InvalidSpec([FieldError(pointer="?rows", code="too_few_axes", detail=detail)])
+    rows = _chosen(params, "rows", axes)
+    columns = _chosen(params, "columns", [axis for axis in axes if axis != rows])
+    rest = _chosen(params, "rest", fields.rests_of(evidence, rows, columns))
+    table = fields.heat_table(evidence, rows, columns, rest)
+    title = _title(describe_metric(evidence.comparison.metric, load_catalog()))
+    return heat.heat(table, rows_title=field_words(rows), columns_title=field_words(columns), value_title=title)
+
+
+def parallel_of(c: Connection, params: Params) -> Figure:
+    """Every group through all that was varied and measured. Parameters: the question."""
+    evidence = _evidence(c, params)
+    title = _title(describe_metric(evidence.comparison.metric, load_catalog()))
+    return parallel.parallel(*fields.parallel_lines(evidence, title))
 
 
 def baseline_words(comparison: Comparison) -> str:
@@ -186,6 +240,9 @@ FIGURES: dict[str, Callable[[Connection, Params], Figure]] = {
     "effect": axis_effect,
     "cost": cost_of,
     "seeds": seeds_of,
+    "divergence": divergence_of,
+    "heat": heat_of,
+    "parallel": parallel_of,
 }
 """The kinds of `/v1/figures/{kind}`. Each raises NotFound or InvalidSpec for parameters that name nothing."""
 
@@ -246,6 +303,15 @@ def _wanted(params: Params, name: str) -> str:
     if not params.get(name):
         raise InvalidSpec([FieldError(pointer=f"?{name}", code="missing", detail=f"This figure needs ?{name}=….")])
     return params[name]
+
+
+def _chosen(params: Params, name: str, choices: Sequence[str]) -> str:
+    """One of the choices, the first when the address says nothing. Raises InvalidSpec."""
+    value = params.get(name, choices[0])
+    if value not in choices:
+        detail = f"{name} is one of {', '.join(choices)}."
+        raise InvalidSpec([FieldError(pointer=f"?{name}", code="unknown_choice", detail=detail)])
+    return value
 
 
 def _range(params: Params) -> tuple[float | None, float | None]:

@@ -11,8 +11,9 @@ from api.asking import address, query_of, question_of
 from api.comparing import answer, answer_saved, of_parameters
 from api.context import CurrentCatalog, CurrentDatabase
 from api.dashboard.evidence import Evidence, evidence_in
-from api.dashboard.pages.findings import SECTIONS, Chosen, Place, findings
+from api.dashboard.pages.findings import SECTIONS, findings
 from api.dashboard.pages.jobs import job_row
+from api.dashboard.pages.place import Chosen, Place
 from api.dashboard.render import page
 from api.dashboard.spec_difference import spec_difference
 from api.errors import BadParameter

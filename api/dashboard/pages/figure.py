@@ -7,8 +7,9 @@ from sqlalchemy import Connection
 
 from api.asking import address, question_of
 from api.context import CurrentDatabase
-from api.dashboard.figure_table import table_of_figure
-from api.dashboard.figures import FIGURES
+from api.dashboard.figure_table import table_of_figure, table_of_points
+from api.dashboard.figures import FIGURES, heat, strip
+from api.dashboard.figures.plot import Figure
 from api.dashboard.render import page
 from api.dashboard.view import CURVES, RUN, Choice, View, controls, read_view
 from domain.errors import NotFound
@@ -20,14 +21,22 @@ VIEWS = {"curves": CURVES, "job": CURVES, "run": RUN}
 
 router = APIRouter(include_in_schema=False)
 
-WITH_TABLE = ("curves", "job", "run", "effect")
-"""The kinds whose numbers stand in no table of their page."""
+LINES = ("curves", "job", "run", "effect")
+"""The kinds that are read along an axis; of the others every point is a row."""
+TITLES = {
+    "forest": "differences from the baseline",
+    "seeds": "every seed",
+    "divergence": "diverged runs",
+    "cost": "cost against quality",
+    "heat": "heat map",
+    "parallel": "parallel coordinates",
+}
 
 
 @router.get("/figures/{kind}")
 def show_figure(request: Request, database: CurrentDatabase, kind: str) -> Response:
-    if kind not in WITH_TABLE:
-        raise NotFound("figure with a table", kind)
+    if kind not in FIGURES:
+        raise NotFound("figure", kind)
     params = dict(request.query_params)
     with database.read() as c:
         figure = FIGURES[kind](c, params)
@@ -46,10 +55,24 @@ def show_figure(request: Request, database: CurrentDatabase, kind: str) -> Respo
         url=f"/v1/figures/{kind}?{request.url.query}",
         back=back,
         words=words,
-        title=", ".join(part for part in (figure["layout"]["yaxis"]["title"]["text"], params.get("stratum")) if part),
-        table=table_of_figure(figure),
+        title=", ".join(part for part in (_title(kind, figure), params.get("stratum"), params.get("rest")) if part),
+        height=_height(kind, figure),
+        broad=kind in {"heat", "parallel"},
+        table=table_of_figure(figure) if kind in LINES else table_of_points(figure),
         view_tabs=_controls(kind, params) if kind in VIEWS else None,
     )
+
+
+def _title(kind: str, figure: Figure) -> str:
+    return TITLES.get(kind) or str(figure["layout"]["yaxis"]["title"]["text"])
+
+
+def _height(kind: str, figure: Figure) -> int:
+    """Pixels: a row of names or of cells wants its place, everything else the same."""
+    if kind == "heat":
+        return heat.height(len(figure["data"][0]["y"]))
+    rows = len(figure["layout"]["yaxis"].get("tickvals", []))
+    return max(240, strip.height(rows)) if kind in {"forest", "seeds", "divergence"} else 420
 
 
 def _controls(kind: str, params: dict[str, str]) -> list[tuple[str, list[Choice]]]:

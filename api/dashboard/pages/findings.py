@@ -1,25 +1,20 @@
 """What a page shows of a comparison: verdicts, matrix, curves, differences, cost, table, method; the URL chooses."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
-from urllib.parse import urlencode
-
-from fastapi import Depends, Query, Request
+from collections.abc import Sequence
+from typing import Any
 
 from api.asking import address
-from api.dashboard import numbers
 from api.dashboard.comparison_table import ComparisonTable, estimate_of, table_of
 from api.dashboard.evidence import Evidence
-from api.dashboard.figures import cost as cost_figure
 from api.dashboard.figures import forest, strip
-from api.dashboard.figures.drawn import baseline_words, cost_points, forest_rows
+from api.dashboard.figures.drawn import baseline_words, forest_rows
 from api.dashboard.matrix import Matrix, Row, matrix_of, slots_of
-from api.dashboard.view import AXES, CURVES, View, caption, controls, view_of_page
+from api.dashboard.pages.finding_figures import cost_section, fields_section, named, seeds_section
+from api.dashboard.pages.place import Place
+from api.dashboard.view import AXES, CURVES, caption, controls
 from domain.export import agreed_words
 from domain.findings import Comparison
 from domain.numbers import decimals_for, number, signed
-from domain.question import Question
 from domain.words import field_words
 
 VERDICTS = 6
@@ -32,62 +27,12 @@ SECTIONS = [
     ("Matrix", "matrix"),
     ("Curves", "curves"),
     ("Differences", "differences"),
+    ("Seeds", "seeds"),
     ("Cost", "cost"),
+    ("Fields", "fields"),
     ("Table", "table"),
     ("Method", "method"),
 ]
-
-Word = Annotated[str, Query(max_length=300)]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the URL chooses: how curves are drawn, which strata curves, differences and cost show, all verdicts."""
-
-    view: View
-    panel: str | None
-    of: str | None
-    cost: str | None
-    verdicts: str | None
-    identical: str | None
-
-
-def chosen_of(
-    request: Request,
-    panel: Word | None = None,
-    of: Word | None = None,
-    cost: Word | None = None,
-    verdicts: Word | None = None,
-    identical: Word | None = None,
-) -> Choices:
-    return Choices(view_of_page(request.query_params), panel, of, cost, verdicts, identical)
-
-
-Chosen = Annotated[Choices, Depends(chosen_of)]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A page that shows a comparison: its path, what its URL must keep, and the question its figures answer."""
-
-    path: str
-    question: Question
-    chosen: Choices
-    kept: Mapping[str, str] = field(default_factory=dict)
-
-    def address(self, **changed: str | None) -> str:
-        chosen = {name: value for name, value in vars(self.chosen).items() if name != "view"}
-        query = {**self.kept, **chosen, **changed}
-        given = {name: value for name, value in query.items() if value is not None}
-        given |= self.chosen.view.query(CURVES)
-        return f"{self.path}?{urlencode(given, safe=',')}" if given else self.path
-
-    def seen(self, view: View) -> str:
-        """The page with curves drawn otherwise."""
-        return replace(self, chosen=replace(self.chosen, view=view)).address()
-
-    def figure(self, kind: str, **more: str | None) -> str:
-        return address(f"/v1/figures/{kind}", self.question, **more)
 
 
 def findings(place: Place, evidence: Evidence) -> dict[str, Any]:
@@ -104,7 +49,9 @@ def findings(place: Place, evidence: Evidence) -> dict[str, Any]:
         **_matrix(place, comparison, matrix),
         **_curves(place, evidence, matrix),
         **_differences(place, evidence, matrix),
-        **_cost(place, evidence, matrix),
+        **seeds_section(place, evidence, matrix),
+        **cost_section(place, evidence, matrix),
+        **fields_section(place, evidence),
         **_table(place, comparison, table),
         "method": _method(evidence),
     }
@@ -173,7 +120,7 @@ def _curves(place: Place, evidence: Evidence, matrix: Matrix) -> dict[str, Any]:
     ends = strata if len(strata) <= PANELS else [strata[0], strata[-1]]
     shown = [chosen.panel] if chosen.panel in strata else ends
     view = chosen.view.query(CURVES)
-    tabs = [(head, place.address(panel=name), chosen.panel == name) for head, name in _named(matrix, strata)]
+    tabs = [(head, place.address(panel=name), chosen.panel == name) for head, name in named(matrix, strata)]
     extra = [row.name for row in matrix.rows if not row.slot.number]
     first_and_last = ("first and last", place.address(panel=None), chosen.panel not in strata)
     return {
@@ -210,10 +157,6 @@ def _key(evidence: Evidence, matrix: Matrix, stratum: str) -> list[tuple[Row, in
     ]
 
 
-def _named(matrix: Matrix, strata: Sequence[str]) -> list[tuple[str, str]]:
-    return list(zip(matrix.columns, strata, strict=True))
-
-
 def _differences(place: Place, evidence: Evidence, matrix: Matrix) -> dict[str, Any]:
     """The forest plot: everything where it fits, else one stratum at a time."""
     comparison = evidence.comparison
@@ -222,45 +165,13 @@ def _differences(place: Place, evidence: Evidence, matrix: Matrix) -> dict[str, 
     first = strata[0] if is_long and place.chosen.of != "all" else None
     stratum = place.chosen.of if place.chosen.of in strata else first
     rows = forest_rows(evidence, stratum)
-    tabs = [(head, place.address(of=name), stratum == name) for head, name in _named(matrix, strata)]
+    tabs = [(head, place.address(of=name), stratum == name) for head, name in named(matrix, strata)]
     return {
         "forest_rows": rows,
         "forest_height": forest.height(rows),
         "forest_url": place.figure("forest", stratum=stratum),
         "forest_tabs": [("all", place.address(of="all"), stratum is None), *tabs] if len(strata) > 1 else [],
     }
-
-
-def _cost(place: Place, evidence: Evidence, matrix: Matrix) -> dict[str, Any]:
-    comparison = evidence.comparison
-    strata = comparison.strata or [""]
-    stratum = place.chosen.cost if place.chosen.cost in strata else strata[0]
-    points = cost_points(evidence, stratum)
-    tabs = [(head, place.address(cost=name), stratum == name) for head, name in _named(matrix, strata)]
-    return {
-        "cost_url": place.figure("cost", stratum=stratum) if points else None,
-        "cost_title": stratum.capitalize() or comparison.metric_label.capitalize(),
-        "cost_tabs": tabs if len(strata) > 1 else [],
-        "cost_facts": _cost_facts(comparison, stratum, points),
-    }
-
-
-def _cost_facts(comparison: Comparison, stratum: str, points: Sequence[cost_figure.Point]) -> list[tuple[str, str]]:
-    """What the figure says, in words: the frontier, the cheapest, the memory, the time of everything."""
-    if not points:
-        return []
-    edge = cost_figure.frontier(points, lower_is_better=comparison.lower_is_better)
-    cheapest = min(points, key=lambda point: point.cost)
-    memory = [g.peak_memory.mean for g in comparison.groups if g.stratum == stratum and g.peak_memory.mean]
-    seconds = sum(g.seconds.mean * g.seconds.n for g in comparison.groups if g.seconds.mean is not None)
-    facts = [
-        ("on the frontier", ", ".join(point.name for point in edge)),
-        ("cheapest step", f"{cheapest.name}, {numbers.figures(cheapest.cost)} ms"),
-        ("dearest step", f"{numbers.figures(max(p.cost for p in points) / cheapest.cost)} times that"),
-    ]
-    if memory:
-        facts.append(("peak memory", f"{numbers.size(min(memory))} to {numbers.size(max(memory))}"))
-    return [*facts, ("all of it", f"{numbers.duration(seconds)} of training")]
 
 
 def _table(place: Place, comparison: Comparison, table: ComparisonTable) -> dict[str, Any]:

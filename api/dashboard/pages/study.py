@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from api.asking import address
 from api.context import CurrentCatalog, CurrentDatabase
 from api.dashboard.evidence import evidence_of
-from api.dashboard.pages.findings import SECTIONS, Chosen, Place, findings
+from api.dashboard.pages.findings import SECTIONS, findings
 from api.dashboard.pages.parts import finished_of, open_of, state_of
+from api.dashboard.pages.place import Chosen, Place
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
 from domain.question import Question

@@ -6,7 +6,7 @@ const SCALE = 2; // pixels of a PNG for each pixel on screen
 function take(button) {
   const figure = /** @type {HTMLElement} */ (button.closest("figure"));
   const plot = /** @type {HTMLElement} */ (figure.querySelector(".plot"));
-  const words = (figure.querySelector(".plot-title")?.textContent ?? "figure").trim().toLowerCase();
+  const words = (figure.querySelector(".plot-title")?.textContent || plot.getAttribute("aria-label") || "figure").trim().toLowerCase();
   globalThis.Plotly.downloadImage(plot, {
     format: button.dataset.export,
     filename: `normlab-${words.replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`,

@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from api.dashboard.figures.cost import Point, cost, frontier
+from api.dashboard.figures.cost import THROUGHPUT, Point, cost, frontier
 from api.dashboard.palette import assign_slots
 from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
 
@@ -22,6 +22,15 @@ POINTS = [
 def test_the_frontier_holds_what_nothing_beats_in_both() -> None:
     assert [point.name for point in frontier(POINTS, lower_is_better=True)] == ["none", "rms_norm"]
     assert [point.name for point in frontier(POINTS, lower_is_better=False)] == ["none", "batch_norm"]
+
+
+def test_where_more_is_cheaper_the_frontier_runs_the_other_way() -> None:
+    names = [point.name for point in frontier(POINTS, lower_is_better=True, of=THROUGHPUT)]
+    assert names == ["batch_norm", "layer_norm", "rms_norm"]
+    figure = cost(POINTS, y_title="test error, %", lower_is_better=True, of=THROUGHPUT)
+    assert_valid(figure)
+    line = with_role(figure, "frontier")[0]
+    assert line["x"][-1] == figure["layout"]["xaxis"]["range"][0]
 
 
 def test_points_have_whiskers_in_both_directions_and_one_seed_is_hollow() -> None:

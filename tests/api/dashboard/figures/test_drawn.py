@@ -24,6 +24,9 @@ def params(ids: dict[str, str]) -> dict[str, dict[str, str]]:
         "effect": {"study": ids["study"]},
         "cost": study,
         "seeds": study,
+        "divergence": study,
+        "heat": {"study": ids["study"]},
+        "parallel": {"study": ids["study"]},
         "job": {"job": ids["job_of_run"], "name": "test_error"},
         "run": {"run": ids["run"], "name": "train_loss"},
     }
@@ -84,6 +87,8 @@ def test_a_zoom_asks_for_its_part_only(sample: Database, params: dict[str, dict[
         ("curves", {"log": "z"}, 422),
         ("curves", {"average": "4"}, 422),
         ("job", {"clip": "maybe"}, 422),
+        ("cost", {"against": "money"}, 422),
+        ("heat", {"rows": "dataset"}, 422),
         ("run", {"run": "run_unknown"}, 404),
         ("job", {"name": ""}, 422),
         ("run", {"from": "left", "to": "right"}, 422),
@@ -159,3 +164,47 @@ def test_the_csv_of_curves_has_the_interval_of_each_mean(pages: TestClient, para
     assert [float(row["y"]) for row in rows] == mean["y"]
     assert [float(row["high"]) for row in rows] == band["y"][: len(rows)]
     assert all(float(row["low"]) <= float(row["y"]) <= float(row["high"]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("against", "title"), [("time", "step, ms"), ("throughput", "samples per second"), ("memory", "memory, MB")]
+)
+def test_quality_stands_against_three_costs(
+    against: str, title: str, sample: Database, params: dict[str, dict[str, str]]
+) -> None:
+    with sample.read() as c:
+        figure = FIGURES["cost"](c, {**params["cost"], "against": against})
+    assert figure["layout"]["xaxis"]["title"]["text"].endswith(title)
+    assert len(with_role(figure, "cost")) == 6
+
+
+def test_divergences_are_counted_per_setting_and_added_up_over_all(
+    sample: Database, params: dict[str, dict[str, str]]
+) -> None:
+    with sample.read() as c:
+        one = FIGURES["divergence"](c, params["divergence"])
+        everything = FIGURES["divergence"](c, {"study": params["divergence"]["study"]})
+    assert "1 of 2" in texts(one, "row")
+    assert {words.split(" of ")[1] for words in texts(everything, "row")} <= {"3", "4", "5", "6"}
+
+
+def test_a_heat_map_turned_over_has_the_same_cells(sample: Database, params: dict[str, dict[str, str]]) -> None:
+    with sample.read() as c:
+        plain = FIGURES["heat"](c, params["heat"])["data"][0]
+        turned = FIGURES["heat"](c, {**params["heat"], "rows": "training.batch_size"})["data"][0]
+    assert plain["x"] == turned["y"] == ["4", "512"]
+    assert plain["z"] == [list(column) for column in zip(*turned["z"], strict=True)]
+
+
+def test_a_study_of_one_field_has_no_heat_map(sample: Database, ids: dict[str, str]) -> None:
+    with sample.read() as c, pytest.raises(InvalidSpec, match="varies fewer"):
+        FIGURES["heat"](c, {"study": ids["conv"]})
+
+
+@pytest.mark.parametrize("kind", list(FIGURES))
+def test_every_kind_has_a_page_with_its_numbers(
+    kind: str, pages: TestClient, params: dict[str, dict[str, str]]
+) -> None:
+    answer = pages.get(f"/figures/{kind}", params=params[kind])
+    assert answer.status_code == 200, answer.text
+    assert answer.text.count('<th scope="row"') > 1
