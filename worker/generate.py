@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import lncore.menu
-from lncore.diagnostics import invariances
+from lncore.diagnostics import measure_invariances
+from lncore.diagnostics.invariance import PAPER_TABLE_1, TRANSFORMATIONS
+from lncore.menu import normalization
 from worker import menus
 
 CATALOG = Path(__file__).parent.parent / "domain" / "catalog.json"
@@ -27,9 +29,20 @@ def build_catalog() -> dict[str, Any]:
 
 
 def _normalizations() -> dict[str, Any]:
-    """The norms, each with what it was measured not to see: its row of the paper's Table 1."""
+    """The norms, each with its row of the paper's Table 1: what it was measured not to see, and what was published."""
     described = _menu("lncore.norms", lncore.menu.norms())
-    return {name: {**told, "invariances": invariances(name)} for name, told in described.items()}
+    return {name: {**told, **_invariances(name)} for name, told in described.items()}
+
+
+def _invariances(name: str) -> dict[str, Any]:
+    """Changes of the output relative to its size, to two figures: what is further behind may differ by machine."""
+    measured = measure_invariances(normalization(name))
+    published = PAPER_TABLE_1.get(name)
+    return {
+        "invariances": [one.transformation for one in measured if one.holds],
+        "changes": {one.transformation: 0.0 if one.holds else float(f"{one.change:.2g}") for one in measured},
+        "published": dict(zip(TRANSFORMATIONS, published, strict=True)) if published else {},
+    }
 
 
 def _placements() -> list[str]:

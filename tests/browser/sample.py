@@ -125,6 +125,8 @@ class Sample:
             cpu = self._worker(c, "cpu-0", "8 cores", 3.1e9)
             other = self._worker(c, "cpu-1", "8 cores", 0.9e9)
             self._worker(c, "cpu-2", "4 cores", 0.4e9)
+            gpu = {"gpu_name": "NVIDIA H100 80GB HBM3", "gpu_percent": 87.0}
+            self._worker(c, "gpu-0", "64 cores", 41e9, **gpu, gpu_memory_used=31.2e9, gpu_memory_total=85e9)
         ids = {}
         for name, raw, keep in (("many", MANY, 0), ("conv", CONV, 0), ("rates", RATES, 0), ("study", SMALL_BATCH, 5)):
             study, cells = parse_study(smaller(raw) if self.small else raw, self.catalog)
@@ -144,15 +146,16 @@ class Sample:
             saved = comparisons.save(c, question, title="Batch norm at its best", notes=notes, owner="owner")
         return {"two_jobs": ",".join(two), "comparison": saved.id}
 
-    def _worker(self, c: Connection, name: str, device: str, memory: float) -> str:
+    def _worker(self, c: Connection, name: str, device: str, memory: float, **gpu: Any) -> str:
         registered = workers.register(
             c,
             name=name,
             host="lab",
             pid=4711,
-            queues=("default", "cpu"),
+            queues=("gpu",) if gpu else ("default", "cpu"),
+            device="cuda" if gpu else "cpu",
             device_name=device,
-            measures={"cpu_percent": 62.0, "memory_used": memory, "memory_total": 16e9},
+            measures={"cpu_percent": 62.0, "memory_used": memory, "memory_total": 4 * 16e9 if gpu else 16e9, **gpu},
         )
         return registered.id
 

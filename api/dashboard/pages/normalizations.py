@@ -9,9 +9,11 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from api.context import CurrentCatalog, CurrentDatabase
-from api.dashboard.evidence import evidence_of, remembered
+from api.dashboard.evidence import Evidence, evidence_of, remembered
 from api.dashboard.figures.drawn import baseline_words
 from api.dashboard.form import shown, type_words
+from api.dashboard.normalization_cost import costs, kind_of, range_words
+from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot, assign_slots
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
@@ -28,6 +30,9 @@ STUDIES = 200
 """The newest studies whose comparisons are counted."""
 RUNS = 3000
 """Runs that one visit compares anew; what is left over is said, and follows with the next visit."""
+
+COSTS = 12
+"""Settings of its cost that are shown."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Finding:
 @router.get("/normalizations")
 def list_normalizations(request: Request, database: CurrentDatabase, catalog: CurrentCatalog) -> Response:
     with database.read() as c:
-        found, left = findings(c, catalog)
+        known, left = compared(c, catalog)
+    found, paid = findings(known), costs(known)
     counted = {name: _record(name, found) for name in catalog.menu("normalizations")}
     variants = [
         {
@@ -57,6 +63,7 @@ def list_normalizations(request: Request, database: CurrentDatabase, catalog: Cu
             "axes": variant.axes,
             "needs": "; ".join(_needs(variant)),
             "record": counted[name],
+            "cost": range_words([cost for cost in paid if cost.kind == name]),
         }
         for name, variant in catalog.menu("normalizations").items()
     ]
@@ -69,8 +76,9 @@ def show_normalization(request: Request, database: CurrentDatabase, catalog: Cur
     if name not in menu:
         raise NotFound("normalization", name)
     with database.read() as c:
-        found, left = findings(c, catalog)
-    evidence = [finding for finding in found if finding.kind == name]
+        known, left = compared(c, catalog)
+    evidence = [finding for finding in findings(known) if finding.kind == name]
+    paid = [cost for cost in costs(known) if cost.kind == name]
     variant = menu[name]
     options = [
         {"name": key, "doc": option.doc, "words": type_words(option), "default": shown(option.default) or "none"}
@@ -85,6 +93,10 @@ def show_normalization(request: Request, database: CurrentDatabase, catalog: Cur
         slot=slot_of(name),
         options=options,
         evidence=evidence,
+        invariances=_invariances(variant),
+        costs=paid[:COSTS],
+        more_costs=max(0, len(paid) - COSTS),
+        cost_words=range_words(paid),
         left=left,
         example=yaml_markup(example),
     )
@@ -97,9 +109,9 @@ def slot_of(name: str) -> Slot:
     return slot if is_preferred else Slot(0, slot.colour, "solid", "circle-open")
 
 
-def findings(c: Connection, catalog: Catalog) -> tuple[list[Finding], int]:
-    """Every difference from a baseline in the newest studies, and how many studies are left for the next visit."""
-    found: list[Finding] = []
+def compared(c: Connection, catalog: Catalog) -> tuple[list[tuple[Study, Evidence]], int]:
+    """The newest studies with their comparisons, and how many studies are left for the next visit."""
+    known: list[tuple[Study, Evidence]] = []
     left, runs = 0, 0
     for study in studies.page(c, limit=STUDIES).data:
         if remembered(study) is None:
@@ -107,20 +119,25 @@ def findings(c: Connection, catalog: Catalog) -> tuple[list[Finding], int]:
             if runs > RUNS:
                 left += 1
                 continue
-        comparison = evidence_of(c, study, catalog).comparison
-        found += [
-            _finding(study, difference, baseline_words(comparison), comparison.difference_unit)
-            for difference in comparison.differences
-            if difference.mean is not None
-        ]
-    return found, left
+        known.append((study, evidence_of(c, study, catalog)))
+    return known, left
+
+
+def findings(known: Sequence[tuple[Study, Evidence]]) -> list[Finding]:
+    """Every difference from a baseline."""
+    return [
+        _finding(study, difference, baseline_words(evidence.comparison), evidence.comparison.difference_unit)
+        for study, evidence in known
+        for difference in evidence.comparison.differences
+        if difference.mean is not None
+    ]
 
 
 def _finding(study: Study, difference: Difference, against: str, unit: str) -> Finding:
     places = decimals_for(difference.half_width, difference.mean)
     return Finding(
         study=study,
-        kind=_kind(difference),
+        kind=kind_of(difference.key),
         setting=difference.stratum,
         against=against,
         difference=difference,
@@ -130,12 +147,6 @@ def _finding(study: Study, difference: Difference, against: str, unit: str) -> F
     )
 
 
-def _kind(difference: Difference) -> str:
-    """The normalization a difference is about; empty where a study varies something else."""
-    label = difference.key.get("normalization", difference.key.get("normalization.kind", ""))
-    return str(label).split(" ", maxsplit=1)[0]
-
-
 def _record(name: str, found: Sequence[Finding]) -> dict[str, Any]:
     counted = Counter(finding.difference.verdict for finding in found if finding.kind == name)
     return {
@@ -143,6 +154,15 @@ def _record(name: str, found: Sequence[Finding]) -> dict[str, Any]:
         "worse": counted["worse"],
         "none": counted["no difference shown"],
     }
+
+
+def _invariances(variant: Variant) -> list[dict[str, Any]]:
+    """Each change of weights or data: by how much the output changed when measured, and what was published."""
+    published = variant.fact("published", {})
+    return [
+        {"change": name, "by": figures(value, 2) if value else None, "published": published.get(name)}
+        for name, value in variant.fact("changes", {}).items()
+    ]
 
 
 def _needs(variant: Variant) -> list[str]:

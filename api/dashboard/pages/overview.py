@@ -15,7 +15,7 @@ from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.comparison_table import Estimate, estimate_of
 from api.dashboard.evidence import Evidence, challenge, evidence_of
 from api.dashboard.matrix import slots_of
-from api.dashboard.pages.parts import heartbeat_limits, study_card, who_acts, worker_names, worker_row
+from api.dashboard.pages.parts import heartbeat_limits, study_card, who_acts, words_of_runs, worker_names, worker_row
 from api.dashboard.palette import Slot
 from api.dashboard.render import page
 from api.dashboard.whisker import Scale, scale_of
@@ -63,11 +63,14 @@ def overview(
         active = _active(c)
         failed = runs.page(c, status=[RunStatus.FAILED], limit=FAILURES).data
         words = _run_words(c, [*active, *failed])
+        depths = runs.queue_depths(c)
+        serving = workers.page(c, live=True, limit=8).data
+        held = words_of_runs(c, serving)
         values: dict[str, Any] = {
             "counts": runs.counts(c),
             "names": worker_names(c),
-            "waiting": [(queue, depth["queued"]) for queue, depth in runs.queue_depths(c).items() if depth["queued"]],
-            "workers": [worker_row(worker, now, {}) for worker in workers.page(c, live=True, limit=8).data],
+            "waiting": [(queue, depth["queued"]) for queue, depth in depths.items() if depth["queued"]],
+            "workers": [worker_row(worker, now, held, depths) for worker in serving],
             "studies_count": f"{CARDS}+" if newest.has_more else len(newest.data),
         }
     return page(

@@ -1,6 +1,6 @@
 """What several pages say in the same way: states of jobs and studies, who must act, workers, limits of a heartbeat."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from api.dashboard.matrix import Matrix, matrix_of
 from domain.findings import Comparison
 from domain.run import Responsible, Run, RunStatus, Worker
 from domain.settings import Settings
-from domain.store import workers
+from domain.store import jobs, runs, workers
 from domain.store.pages import LIMIT
 from domain.study import Study
 
@@ -103,7 +103,14 @@ class WorkerRow:
     words: str
     mark: str
     device: str
+    gpu: str | None
+    """Its name; None for a worker that trains on the CPU."""
+    gpu_busy: float | None
+    gpu_memory: str
+    gpu_memory_total: str
     queues: str
+    waiting: int
+    """Runs that wait in the queues it serves."""
     run_id: str | None
     run_words: str
     busy: float | None
@@ -117,18 +124,25 @@ class WorkerRow:
 MARKS = {"idle": "note", "busy": "running", "draining": "paused", "stopped": "cancelled", "lost": "failed"}
 
 
-def worker_row(worker: Worker, now: datetime, runs: Mapping[str, str]) -> WorkerRow:
-    """`runs` says what each running run is, in words."""
+def worker_row(
+    worker: Worker, now: datetime, words: Mapping[str, str], depths: Mapping[str, Mapping[str, int]]
+) -> WorkerRow:
+    """`words` says what each running run is, in words; `depths` how many runs each queue has by status."""
     measures = worker.measures
     return WorkerRow(
         name=worker.name,
         words=worker.status,
         mark=MARKS[worker.status],
         device=worker.device_name or worker.device,
+        gpu=_gpu(worker),
+        gpu_busy=_share(measures.get("gpu_percent")),
+        gpu_memory=numbers.size(measures.get("gpu_memory_used")),
+        gpu_memory_total=numbers.size(measures.get("gpu_memory_total")),
         queues=", ".join(worker.queues),
+        waiting=sum(depths.get(queue, {}).get("queued", 0) for queue in worker.queues),
         run_id=worker.run_id,
-        run_words=runs.get(worker.run_id or "", "a run"),
-        busy=_busy(measures),
+        run_words=words.get(worker.run_id or "", "a run"),
+        busy=_share(measures.get("cpu_percent")),
         memory=numbers.size(measures.get("memory_used")),
         memory_total=numbers.size(measures.get("memory_total")),
         up=numbers.duration(((worker.stopped_at or now) - worker.started_at).total_seconds()),
@@ -137,7 +151,18 @@ def worker_row(worker: Worker, now: datetime, runs: Mapping[str, str]) -> Worker
     )
 
 
-def _busy(measures: Mapping[str, Any]) -> float | None:
-    """Load of the machine as a share, None while it has not been measured."""
-    percent = measures.get("cpu_percent")
+def _gpu(worker: Worker) -> str | None:
+    """The GPU by the name that its driver gives, else by torch's."""
+    name = worker.measures.get("gpu_name")
+    return str(name) if name else worker.device_name or "GPU" if worker.device == "cuda" else None
+
+
+def _share(percent: float | None) -> float | None:
+    """None while it has not been measured."""
     return None if percent is None else float(percent) / 100
+
+
+def words_of_runs(c: Connection, held: Sequence[Worker]) -> dict[str, str]:
+    """What each of the runs that workers have in hand is."""
+    found = [runs.get(c, worker.run_id) for worker in held if worker.run_id]
+    return {run.id: f"{jobs.get(c, run.job_id).label}, seed {run.seed}" for run in found}

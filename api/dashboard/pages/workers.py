@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.context import CurrentDatabase, CurrentSettings
-from api.dashboard.pages.parts import heartbeat_limits, worker_row
+from api.dashboard.pages.parts import heartbeat_limits, words_of_runs, worker_row
 from api.dashboard.render import page
-from domain.store import jobs, runs, workers
+from domain.store import runs, workers
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,8 +22,7 @@ def list_workers(request: Request, database: CurrentDatabase, settings: CurrentS
     with database.read() as c:
         alive = workers.alive(c)
         ended = [worker for worker in workers.page(c).data if worker.stopped_at is not None][:ENDED]
-        held = {worker.run_id: runs.get(c, worker.run_id) for worker in alive if worker.run_id}
-        words = {run_id: f"{jobs.get(c, run.job_id).label}, seed {run.seed}" for run_id, run in held.items()}
+        words = words_of_runs(c, alive)
         depths = runs.queue_depths(c)
     served = {queue: [worker.name for worker in alive if queue in worker.queues] for queue in settings.queues}
     return page(
@@ -31,7 +30,7 @@ def list_workers(request: Request, database: CurrentDatabase, settings: CurrentS
         "workers.html",
         here="Workers",
         stream="/v1/events",
-        workers=[worker_row(worker, now, words) for worker in [*alive, *ended]],
+        workers=[worker_row(worker, now, words, depths) for worker in [*alive, *ended]],
         queues=[_queue(queue, depths.get(queue, {}), served[queue]) for queue in settings.queues],
         **heartbeat_limits(settings),
     )
