@@ -197,7 +197,7 @@ def test_a_heat_map_turned_over_has_the_same_cells(sample: Database, params: dic
 
 
 def test_a_study_of_one_field_has_no_heat_map(sample: Database, ids: dict[str, str]) -> None:
-    with sample.read() as c, pytest.raises(InvalidSpec, match="varies fewer"):
+    with sample.read() as c, pytest.raises(InvalidSpec, match="fewer vary"):
         FIGURES["heat"](c, {"study": ids["conv"]})
 
 
