@@ -57,9 +57,9 @@ class View:
         return {name: str(getattr(self, name)) for name in names if getattr(self, name) != getattr(default, name)}
 
 
-def address(path: str, view: View, default: View) -> str:
-    """A page that has no other choices than a view."""
-    query = view.query(default)
+def address(path: str, view: View, default: View, **kept: str) -> str:
+    """A page that has no other choices than a view, and what else its address keeps."""
+    query = {**kept, **view.query(default)}
     return f"{path}?{urlencode(query)}" if query else path
 
 

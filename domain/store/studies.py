@@ -1,6 +1,6 @@
 """Studies: submitting one with its jobs and runs, reading, paging and deleting them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select
@@ -76,6 +76,12 @@ def get(c: Connection, wanted: str) -> Study:
     if row is None:
         raise NotFound("study", wanted)
     return _records(c, [row])[0]
+
+
+def names(c: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The names of studies by their ids."""
+    named = select(study.c.id, study.c.name).where(study.c.id.in_(list(ids)))
+    return {row.id: row.name for row in c.execute(named)}
 
 
 def page(

@@ -1,7 +1,10 @@
 """A study of ten thousand runs: every answer about it is a page, small and soon there."""
 
+import html
+import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -32,7 +35,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient
     with database.write() as c:
         study = studies.submit(c, spec, cells, owner="owner").id
         c.execute(run.update().values(status="succeeded", outcome="completed", progress=1.0))
-        measured = {"name": "test_error", "n": 1, "last": 0.1, "min": 0.1, "max": 0.1, "last_step": 10}
+        measured: dict[str, Any] = {"name": "test_error", "n": 1, "first_step": 10, "last_step": 10}
+        measured |= dict.fromkeys(("last", "min", "max", "mean", "median"), 0.1)
         c.execute(series.insert(), [{"run_id": run_id, **measured} for run_id in runs.ids(c, study_id=study)])
     database.close()
     with client_of(settings, token) as client:
@@ -76,3 +80,26 @@ def test_its_runs_are_walked_page_by_page_to_the_last(large: tuple[TestClient, s
         address = link.removeprefix("<").partition(">")[0] or None
         assert page.json()["has_more"] == bool(address)
     assert (len(seen), len(set(seen))) == (10_000, 10_000)
+
+
+@pytest.mark.parametrize("path", ["/", "/studies", "/jobs", "/studies/{study}"])
+def test_every_page_is_small_enough_for_a_phone(large: tuple[TestClient, str], path: str) -> None:
+    api, study = large
+    answer = api.get(path.format(study=study))
+    assert answer.status_code == 200
+    assert len(answer.content) < 250_000
+
+
+def test_the_page_of_a_job_shows_its_seeds_fifty_at_a_time(large: tuple[TestClient, str]) -> None:
+    api, study = large
+    job = api.get(f"/v1/studies/{study}/jobs", params={"limit": 1}).json()["data"][0]["id"]
+    address, seen = f"/jobs/{job}?x=epoch", list[str]()
+    while address:
+        page = api.get(address).text
+        found = re.findall(r'href="/runs/(run_\w+)">seed', page)
+        assert len(found) <= 50
+        seen += found
+        more = re.search(r'href="([^"]+)" rel="next">More seeds', page)
+        address = html.unescape(more[1]).partition("#")[0] if more else ""
+        assert not more or "x=epoch" in address
+    assert (len(seen), len(set(seen))) == (100, 100)

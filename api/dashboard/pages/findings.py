@@ -11,6 +11,7 @@ from api.dashboard.figures.drawn import baseline_words, forest_rows
 from api.dashboard.matrix import Matrix, Row, matrix_of, slots_of
 from api.dashboard.pages.finding_figures import cost_section, fields_section, named, seeds_section
 from api.dashboard.pages.place import Place
+from api.dashboard.part import part_of
 from api.dashboard.view import AXES, CURVES, caption, controls
 from domain.export import agreed_words
 from domain.findings import Comparison
@@ -36,13 +37,18 @@ SECTIONS = [
 
 
 def findings(place: Place, evidence: Evidence) -> dict[str, Any]:
-    """Everything that `findings.html` shows."""
+    """Everything that `findings.html` shows; of a large comparison one part."""
+    whole = evidence
+    evidence, part = part_of(whole, place.chosen.part)
     comparison = evidence.comparison
     table, matrix = table_of(evidence), matrix_of(evidence, place.path)
     return {
         "c": comparison,
         "m": matrix,
         "table": table,
+        "part": part,
+        "earlier": _part_address(place, part.number - 1) if part.number > 1 else None,
+        "later": _part_address(place, part.number + 1) if part.number < part.count else None,
         "baseline_words": baseline_words(comparison),
         "paired": all(difference.method == "paired" for difference in comparison.differences),
         **_verdicts(place, evidence, table),
@@ -51,10 +57,17 @@ def findings(place: Place, evidence: Evidence) -> dict[str, Any]:
         **_differences(place, evidence, matrix),
         **seeds_section(place, evidence, matrix),
         **cost_section(place, evidence, matrix),
-        **fields_section(place, evidence),
+        **fields_section(place, whole),
         **_table(place, comparison, table),
         "method": _method(evidence),
     }
+
+
+def _part_address(place: Place, number: int) -> str:
+    """The address of another part; what was chosen among the settings of this one stays behind."""
+    return (
+        place.address(part=str(number) if number > 1 else None, panel=None, of=None, seeds=None, cost=None) + "#matrix"
+    )
 
 
 def _verdicts(place: Place, evidence: Evidence, table: ComparisonTable) -> dict[str, Any]:

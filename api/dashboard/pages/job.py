@@ -1,10 +1,10 @@
 """One job at `/jobs/{id}`: its runs, their curves together, its spec."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
@@ -32,12 +32,14 @@ def show_job(
     catalog: CurrentCatalog,
     settings: CurrentSettings,
     job_id: str,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     view = view_of_page(request.query_params)
     with database.read() as c:
         job = jobs.get(c, job_id)
         study = studies.get(c, job.study_id) if job.study_id else None
-        found = runs.of_jobs(c, [job.id])
+        listed = runs.page_in_order(c, job_id=job.id, cursor=cursor)
+        found = listed.data
         names = metrics.names(c, [run.id for run in found])
         metric = study.metric.name if study else _telling(names)
         workers = worker_names(c)
@@ -53,14 +55,21 @@ def show_job(
         state=state_of(job.counts),
         is_open=bool(open_of(job.counts)),
         metric=metric.replace("_", " "),
+        first=_other_seeds(job, view, None) if cursor else None,
+        next=_other_seeds(job, view, listed.next_cursor) if listed.next_cursor else None,
         runs=[(run, values.get(run.id, NOTHING)) for run in found],
         figures=[_figure(job, name, view) for name in in_order(names)[:SHOWN]],
-        view_tabs=controls(view, lambda other: address(f"/jobs/{job.id}", other, CURVES), seeds=len(found) > 1),
+        view_tabs=controls(view, lambda other: address(f"/jobs/{job.id}", other, CURVES), seeds=len(job.seeds) > 1),
         x_words=AXES[view.x],
         curves_caption=caption(view),
         spec=yaml_markup({**job.spec, "seeds": job.seeds}),
         **heartbeat_limits(settings),
     )
+
+
+def _other_seeds(job: Job, view: View, cursor: str | None) -> str:
+    """The page with other rows of its table of runs."""
+    return address(f"/jobs/{job.id}", view, CURVES, **({"cursor": cursor} if cursor else {})) + "#runs"
 
 
 def in_order(names: Sequence[str]) -> list[str]:

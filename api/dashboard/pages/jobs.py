@@ -82,7 +82,7 @@ def list_jobs(
             dataset=dataset or None,
             queue=queue or None,
         )
-        names = {each.study_id: studies.get(c, each.study_id).name for each in found.data if each.study_id}
+        names = studies.names(c, {each.study_id for each in found.data if each.study_id})
     return page(
         request,
         "jobs.html",

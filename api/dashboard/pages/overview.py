@@ -99,7 +99,7 @@ def _active(c: Connection) -> list[Run]:
 def _run_words(c: Connection, listed: Sequence[Run]) -> dict[str, tuple[str, str]]:
     """For each run, where it belongs and what it is: its study's name and its cell, or its job's label."""
     known = {job_id: jobs.get(c, job_id) for job_id in {run.job_id for run in listed}}
-    names = {study_id: studies.get(c, study_id).name for study_id in {run.study_id for run in listed if run.study_id}}
+    names = studies.names(c, {run.study_id for run in listed if run.study_id})
     return {
         run.id: (names[run.study_id], known[run.job_id].label)
         if run.study_id

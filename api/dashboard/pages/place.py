@@ -33,6 +33,8 @@ class Choices:
     """And across."""
     rest: str | None = None
     """Where the fields stand that the heat map does not show."""
+    part: str | None = None
+    """The number of the part that is shown of a large comparison."""
     verdicts: str | None = None
     """`all` of them."""
     identical: str | None = None
