@@ -14,13 +14,15 @@ from domain.grouping import flat_where
 from domain.question import Question
 from domain.refusals import validate
 
+AT = r"^(final|best|[1-9][0-9]{0,8}|([1-9][0-9]{0,6}(\.[0-9]{1,3})?|0\.[0-9]{1,3})s)$"
+
 Study = Annotated[str | None, Query(max_length=200, description="Id or name of a study.")]
 GroupBy = Annotated[
     str | None,
     Query(max_length=2000, description="Dotted fields of the spec, with commas. Default all that differ."),
 ]
 Metric = Annotated[str | None, Query(max_length=100, description="Default the study's, or test_error.")]
-At = Annotated[str | None, Query(pattern="^(final|best|[1-9][0-9]{0,8})$", description="final, best, or a step.")]
+At = Annotated[str | None, Query(pattern=AT, description="final, best, a step, or seconds of training as in `60s`.")]
 Baseline = Annotated[
     str | None, Query(max_length=2000, description="As in `normalization.kind=layer_norm`; several with commas.")
 ]

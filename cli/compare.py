@@ -28,7 +28,7 @@ def compare(
     ],
     group_by: Annotated[str | None, typer.Option(help="Fields of the spec, with commas; default what differs.")] = None,
     metric: Annotated[str | None, typer.Option(help="Default the study's.")] = None,
-    at: Annotated[str | None, typer.Option(help="final, best, or a step.")] = None,
+    at: Annotated[str | None, typer.Option(help="final, best, a step, or seconds of training as in 60s.")] = None,
     baseline: Annotated[str | None, typer.Option(help="As in normalization.kind=layer_norm.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Also steps and seconds until the metric is there, in percent where it is one.")

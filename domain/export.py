@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from domain.findings import Comparison, Difference, Group
+from domain.metric import place_words
 from domain.numbers import bounds, decimals_for, half_words, number, p_value, percent, signed
 from domain.pivot import Pivot, headings
 from domain.words import field_words, setting_words, value_words
@@ -151,7 +152,7 @@ def _pivot_cell(group: Group | None, most: int) -> Text:
 
 
 def _caption(comparison: Comparison) -> str:
-    at = {"final": "Final", "best": "Best"}.get(str(comparison.at), f"Step {comparison.at}:")
+    at = {"final": "Final", "best": "Best"}.get(str(comparison.at), f"{place_words(comparison.at).capitalize()}:")
     unit = f", {comparison.unit}" if comparison.unit else ""
     most = max((group.n for group in comparison.groups), default=0)
     against = " and ".join(setting_words(path, value) for path, value in comparison.baseline.items())

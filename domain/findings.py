@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.metric import At
 from domain.statistics import Interval, Share
 
 __all__ = ["Comparison", "Corrections", "Difference", "Group", "Note", "SeedValue", "Verdict", "VerdictWord"]
@@ -111,7 +112,7 @@ class Note(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["diverges", "failed", "unfinished", "mixed", "confounded", "no baseline"]
+    kind: Literal["diverges", "failed", "unfinished", "mixed", "confounded", "no baseline", "short"]
     sentence: str
     key: dict[str, Any]
 
@@ -135,7 +136,7 @@ class Comparison(BaseModel):
 
     metric: str
     metric_label: str
-    at: Literal["final", "best"] | int
+    at: At
     lower_is_better: bool
     unit: str
     """`%`, `nats`, … or empty."""

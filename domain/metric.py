@@ -8,13 +8,41 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.catalog import Catalog
 from domain.nearest import suggest
 
-__all__ = ["MEASURED", "SPLITS", "At", "Metric", "MetricChoice", "describe_metric", "metric_names", "metric_problem"]
+__all__ = [
+    "MEASURED",
+    "SPLITS",
+    "At",
+    "Metric",
+    "MetricChoice",
+    "describe_metric",
+    "metric_names",
+    "metric_problem",
+    "place_words",
+    "seconds_of",
+]
 
 SPLITS = ("train", "validation", "test")
 
 
-At = Literal["final", "best"] | Annotated[int, Field(ge=1)]
-"""The end of a run, its best point, or the number of a step."""
+At = (
+    Literal["final", "best"]
+    | Annotated[int, Field(ge=1)]
+    | Annotated[str, Field(pattern=r"^([1-9][0-9]{0,6}(\.[0-9]{1,3})?|0\.[0-9]{1,3})s$")]
+)
+"""The end of a run, its best point, the number of a step, or seconds of training as in `60s`."""
+
+
+def seconds_of(at: At) -> float | None:
+    """The seconds of training that `60s` names; None for the other places."""
+    return float(at[:-1]) if isinstance(at, str) and at not in {"final", "best"} else None
+
+
+def place_words(at: At) -> str:
+    """Where a run is read: `at step 500`, `after 60 s of training`."""
+    seconds = seconds_of(at)
+    if seconds is not None:
+        return f"after {seconds:.10g} s of training"
+    return {"final": "at the end of its budget", "best": "at its best"}.get(str(at), f"at step {at}")
 
 
 class MetricChoice(BaseModel):
@@ -24,7 +52,7 @@ class MetricChoice(BaseModel):
 
     name: Annotated[str, Field(max_length=100)] = "test_error"
     at: At = "final"
-    """`final`, `best`, or the number of a step."""
+    """`final`, `best`, the number of a step, or seconds of training as in `60s`."""
 
 
 class Metric(BaseModel):

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from domain.contrast import Contrast, Side
 from domain.findings import Note
+from domain.metric import At, place_words
 from domain.verdict import divergence_sentence
 from domain.words import field_words
 
 __all__ = ["notes_on_contrasts", "notes_on_groups", "notes_on_strata"]
 
 
-def notes_on_groups(sides: Sequence[Side]) -> list[Note]:
-    """Failed and cancelled runs, and runs still to come; said once for the whole comparison."""
+def notes_on_groups(sides: Sequence[Side], at: At) -> list[Note]:
+    """Runs that failed, are still to come or did not come so far; said once for the whole comparison."""
     notes = []
     lost = sum(side.group.failed + side.group.cancelled for side in sides)
     if lost:
@@ -21,6 +22,11 @@ def notes_on_groups(sides: Sequence[Side]) -> list[Note]:
     waiting = sum(side.group.running + side.group.paused + side.group.queued for side in sides)
     if waiting:
         notes.append(Note(kind="unfinished", sentence=f"{_runs(waiting)} not finished yet.", key={}))
+    short = {side.group.label: side.group.finished - side.group.diverged - side.group.n for side in sides}
+    if at not in {"final", "best"} and any(short.values()):
+        where = ", ".join(label for label, count in short.items() if count)
+        sentence = f"{_runs(sum(short.values()))} not counted, having no value {place_words(at)}: {where}."
+        notes.append(Note(kind="short", sentence=sentence, key={}))
     mixed = sorted({path for side in sides if side.mixes() for path in _mixed_fields(side)})
     if mixed:
         sentence = (

@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.findings import Difference, Group, VerdictWord
 from domain.metric import At, Metric
+from domain.metric import place_words as metric_place
 from domain.numbers import bounds, decimals_for, number, p_value, percent, signed
 from domain.words import field_words, setting_words, value_words
 
@@ -61,7 +62,7 @@ def verdict_sentence(
 
 def ends_words(at: At) -> str:
     """The verb for the point at which the metric is taken."""
-    return {"final": "ends", "best": "at its best is"}.get(str(at), f"at step {at} is")
+    return {"final": "ends", "best": "at its best is"}.get(str(at), f"{metric_place(at)} is")
 
 
 def _gap(difference: Difference, metric: Metric) -> str:

@@ -23,7 +23,11 @@ def apply(raw: Mapping[str, Any], entered: Mapping[str, Sequence[str]], catalog:
     baseline = _one(entered, "baseline")
     study["baseline"] = {"normalization.kind": baseline} if baseline else {}
     study["seeds"] = scalar(_one(entered, "seeds"))
-    study["metric"] = {**as_mapping(study.get("metric")), "name": _one(entered, "metric"), "at": _one(entered, "at")}
+    study["metric"] = {
+        **as_mapping(study.get("metric")),
+        "name": _one(entered, "metric"),
+        "at": scalar(_one(entered, "at")),
+    }
     study["queue"] = _one(entered, "queue")
     base.setdefault("normalization", {"kind": baseline or "layer_norm"})
     return study

@@ -197,7 +197,9 @@ def _measure(raw: Mapping[str, Any], catalog: Catalog, queues: Sequence[str]) ->
     metric = as_mapping(raw.get("metric"))
     at = [("final", "at the end"), ("best", "at its best")]
     if str(metric.get("at", "final")) not in dict(at):
-        at.append((str(metric["at"]), f"at step {metric['at']}"))
+        at.append(
+            (str(metric["at"]), f"at step {metric['at']}" if isinstance(metric["at"], int) else str(metric["at"]))
+        )
     return [
         Field("seeds", "seeds", "text", shown(seeds), (), _seeds_hint(count), ["/seeds"]),
         _select("metric", "metric", metric.get("name", "test_error"), _metrics(catalog), "/metric"),

@@ -17,7 +17,7 @@ from domain.store import points as stored
 from domain.store.rollups import FINITE, MINUS, NAN, NUMBERS, PLUS, forget, kind_of, roll
 from domain.store.text import storable
 from domain.store.upsert import upsert
-from domain.tables import pack, point, rollup, series, truncated
+from domain.tables import pack, point, rollup, run, series, truncated
 
 WORDS = {NAN: "NaN", PLUS: "Infinity", MINUS: "-Infinity"}
 
@@ -198,14 +198,32 @@ def value_at(c: Connection, run_ids: Sequence[str], name: str, step: int) -> dic
     """The value of a series at the last step up to `step`, by run; runs that have not come so far are left out."""
     wanted = and_(series.c.run_id.in_(run_ids), series.c.name == name, series.c.last_step >= step)
     # Where a series is packed in part, its rows are the later points.
-    return _packed_value_at(c, wanted, step) | _raw_value_at(c, wanted, step)
+    return _packed_value_at(c, wanted, step) | _raw_values(c, and_(wanted, point.c.step <= step))
 
 
-def _raw_value_at(c: Connection, wanted: ColumnElement[bool], step: int) -> dict[str, float]:
+def value_after(c: Connection, run_ids: Sequence[str], name: str, seconds: float) -> dict[str, float]:
+    """The value of a series at the last point within `seconds` of training, by run.
+
+    Runs that trained for less are left out: they were not there at that time, however they ended.
+    """
+    trained = select(series.c.id, series.c.run_id).join(run, run.c.id == series.c.run_id)
+    wanted = trained.where(series.c.run_id.in_(run_ids), series.c.name == name, run.c.seconds >= seconds)
+    run_of = {row.id: row.run_id for row in c.execute(wanted)}
+    found = {}
+    for packed in stored.packs(c, list(run_of), ("value", "relative")):
+        places = (packed.columns["relative"] <= seconds).nonzero()[0]
+        if len(places):
+            found[run_of[packed.series_id]] = float(packed.columns["value"][places[-1]])
+    # Where a series is packed in part, its rows are the later points.
+    return found | _raw_values(c, and_(series.c.id.in_(run_of), point.c.relative <= seconds))
+
+
+def _raw_values(c: Connection, wanted: ColumnElement[bool]) -> dict[str, float]:
+    """The last of the wanted points of each series, of those that are rows, by run."""
     reached = (
         select(series.c.id, series.c.run_id, func.max(point.c.step).label("step"))
         .join(point, point.c.series_id == series.c.id)
-        .where(wanted, point.c.step <= step)
+        .where(wanted)
         .group_by(series.c.id, series.c.run_id)
         .subquery()
     )

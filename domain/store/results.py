@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from domain.comparison import RunResult
 from domain.job import flat
-from domain.metric import MEASURED, MetricChoice
+from domain.metric import MEASURED, MetricChoice, seconds_of
 from domain.store import pages
 from domain.store import points as stored
-from domain.store.metrics import value_at
+from domain.store.metrics import value_after, value_at
 from domain.store.pages import Page
 from domain.store.rollups import FINITE, NUMBERS, WIDTH
 from domain.store.runs import IN_ORDER
@@ -61,17 +61,24 @@ def _of_rows(
 ) -> list[RunResult]:
     ids = [row.id for row in rows]
     summaries = _summaries(c, ids, [metric.name, *MEASURED])
-    at_step = value_at(c, ids, metric.name, metric.at) if isinstance(metric.at, int) else {}
+    there = _there(c, ids, metric)
     reached = _reaching(c, ids, metric.name, threshold, lower_is_better=lower_is_better)
     specs = _specs(c, {row.job_id for row in rows})
     made = []
     for row in rows:
         of = summaries.get(row.id, {})
         best = _best(of.get(metric.name), lower_is_better=lower_is_better)
-        value = best if metric.at == "best" else _last(of.get(metric.name))
-        value = at_step.get(row.id) if isinstance(metric.at, int) else value
+        value = best if metric.at == "best" else _last(of.get(metric.name)) if there is None else there.get(row.id)
         made.append(_result(row, specs[row.job_id], of, value=value, best=best, reached=reached.get(row.id)))
     return made
+
+
+def _there(c: Connection, run_ids: Sequence[str], metric: MetricChoice) -> Mapping[str, float] | None:
+    """The values at the step or the time that is asked for, by run; None where it is the end or the best."""
+    seconds = seconds_of(metric.at)
+    if seconds is not None:
+        return value_after(c, run_ids, metric.name, seconds)
+    return value_at(c, run_ids, metric.name, metric.at) if isinstance(metric.at, int) else None
 
 
 def _result(

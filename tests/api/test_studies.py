@@ -127,6 +127,24 @@ def test_a_comparison_leaves_as_csv_markdown_and_latex(api: TestClient, store: D
     assert "batch" in api.get("/v1/comparisons", params={**pivot, "format": "markdown"}).text
 
 
+def test_a_comparison_is_read_after_seconds_of_training_and_says_which_runs_were_not_there(
+    api: TestClient, store: Database
+) -> None:
+    """Every run trains for one second by its own account, and evaluates once, at 20 ms."""
+    study = trained(api, store)
+    there = api.get("/v1/comparisons", params={"study": study, "at": "0.5s"}).json()
+    assert {group["n"] for group in there["groups"]} == {3}
+    assert "after 0.5 s of training is" in there["verdicts"][0]["sentence"]
+    beyond = api.get("/v1/comparisons", params={"study": study, "at": "60s"}).json()
+    assert {group["n"] for group in beyond["groups"]} == {0}
+    assert [note["kind"] for note in beyond["notes"]] == ["short"]
+    assert beyond["notes"][0]["sentence"].startswith("12 runs are not counted, having no value after 60 s of training")
+    assert (
+        "After 60 s of training"
+        in api.get("/v1/comparisons", params={"study": study, "at": "60s", "format": "markdown"}).text
+    )
+
+
 def test_a_comparison_that_cannot_be_made_names_the_parameter(api: TestClient, store: Database) -> None:
     study = trained(api, store)
     wrong = [
@@ -138,6 +156,7 @@ def test_a_comparison_that_cannot_be_made_names_the_parameter(api: TestClient, s
         ({"study": study, "group_by": "training.batchsize"}, "?group_by"),
         ({"study": study, "rows": "dataset"}, "?rows"),
         ({"study": study, "at": "middle"}, "?at"),
+        ({"study": study, "at": "0s"}, "?at"),
         ({"study": study, "threshold": "nan"}, "?threshold"),
     ]
     for query, pointer in wrong:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from domain.database import Database
 from domain.event import EventKind
@@ -16,7 +16,7 @@ from domain.report import Ending, Point, Report
 from domain.run import Outcome
 from domain.store import events, metrics, runs
 from domain.store.rollups import LEVELS, WIDTH
-from domain.tables import point, rollup, series, truncated
+from domain.tables import point, rollup, run, series, truncated
 from tests.conftest import ENGINES, clear
 from tests.domain.made import checkpoint, claim, make_worker, points, start, submit_job
 
@@ -198,6 +198,20 @@ def test_what_a_run_measures_of_itself_has_a_median_once_it_ended(
         found = metrics.summaries(c, [claimed.run.id])[claimed.run.id]
         assert {summary.name: summary.median for summary in found} == {"step_time": median, "train_loss": None}
         assert metrics.names(c, [claimed.run.id]) == ["step_time", "train_loss"]
+
+
+def test_the_value_after_some_training_is_that_of_the_last_point_by_then(database: Database) -> None:
+    """Points lie 2 ms of training apart; one run trained for 4 ms, the other for 60 ms."""
+    with database.write() as c:
+        long, short = a_run(c), a_run(c)
+        told = [one._replace(step=one.step * 10, relative=one.step * 0.02) for one in points(0.5, 0.4, NAN)]
+        metrics.append(c, long, {"test_error": told})
+        metrics.append(c, short, {"test_error": points(0.9)})
+        for run_id, seconds in ((long, 0.06), (short, 0.004)):
+            c.execute(update(run).where(run.c.id == run_id).values(seconds=seconds))
+        assert metrics.value_after(c, [long, short], "test_error", 0.05) == {long: 0.4}
+        assert math.isnan(metrics.value_after(c, [long], "test_error", 0.06)[long])
+        assert metrics.value_after(c, [long, short], "test_error", 0.001) == {}
 
 
 def test_the_value_at_a_step_is_that_of_the_last_point_before_it(database: Database) -> None:

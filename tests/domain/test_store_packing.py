@@ -55,7 +55,7 @@ def finished_run(database: Database) -> str:
     """A run that has ended, with a long series, one with gaps and a short one."""
     claimed = start(database)
     with database.write() as c:
-        runs.report(c, claimed.run.id, claimed.token, Report(number=1, step=LONG, points=SERIES))
+        runs.report(c, claimed.run.id, claimed.token, Report(number=1, step=LONG, seconds=LONG * 0.0031, points=SERIES))
         runs.finish(c, claimed.run.id, claimed.token, Ending.succeeded(Outcome.COMPLETED))
     return claimed.run.id
 
@@ -116,8 +116,9 @@ def read_results(c: Connection, run_id: str) -> list[Any]:
     for name in SERIES:
         for threshold in (None, 2.0, 0.01, 0.0031, -1.0):
             for lower in (True, False):
-                choice = MetricChoice(name=name, at=1400)
-                found += results(c, choice, job_ids=[job_id], threshold=threshold, lower_is_better=lower)
+                for at in (1400, "4.5s"):
+                    choice = MetricChoice(name=name, at=at)
+                    found += results(c, choice, job_ids=[job_id], threshold=threshold, lower_is_better=lower)
     return found
 
 

@@ -15,6 +15,7 @@ from api.dashboard.part import part_of
 from api.dashboard.view import AXES, CURVES, caption, controls
 from domain.export import agreed_words
 from domain.findings import Comparison
+from domain.metric import place_words
 from domain.numbers import decimals_for, number, signed
 from domain.words import field_words
 
@@ -93,7 +94,7 @@ def _verdicts(place: Place, evidence: Evidence, table: ComparisonTable) -> dict[
 
 def _matrix(place: Place, comparison: Comparison, matrix: Matrix) -> dict[str, Any]:
     unit = f", {comparison.unit}" if comparison.unit else ""
-    at = {"final": "Final", "best": "Best"}.get(str(comparison.at), f"At step {comparison.at}:")
+    at = {"final": "Final", "best": "Best"}.get(str(comparison.at), f"{place_words(comparison.at).capitalize()}:")
     ramp = matrix.ramp
     places = decimals_for(abs(ramp.best - ramp.worst) or None, ramp.best) if ramp else 0
     beyond = "≥" if comparison.lower_is_better else "≤"
@@ -210,7 +211,7 @@ def _method(evidence: Evidence) -> list[tuple[str, str]]:
             "mean and interval",
             "Student t over seeds, 95 %; n beside every number; no interval for n = 1, nor (–) for equal values",
         ),
-        ("value of a run", f"{comparison.metric_label}, {_at_words(comparison)}"),
+        ("value of a run", f"{comparison.metric_label}, {place_words(comparison.at)}"),
         (
             "difference",
             f"paired over equal seeds where there are enough, else Welch; {comparison.corrections.sentence}",
@@ -219,9 +220,3 @@ def _method(evidence: Evidence) -> list[tuple[str, str]]:
         ("diverged", "a loss that is NaN or infinite; counted with a Wilson interval, never averaged in"),
         ("seeds", ", ".join(map(str, seeds[:20])) + (" …" if len(seeds) > 20 else "")),
     ]
-
-
-def _at_words(comparison: Comparison) -> str:
-    return {"final": "at the end of its budget", "best": "at its best"}.get(
-        str(comparison.at), f"at step {comparison.at}"
-    )
