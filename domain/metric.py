@@ -82,8 +82,10 @@ MEASURED = {
         name="gpu_utilization", label="GPU utilization", unit="%", scale=100.0, lower_is_better=False
     ),
     "gpu_memory": Metric(name="gpu_memory", label="GPU memory in use", unit="MB", scale=1e-6),
+    "dropped": Metric(name="dropped", label="points left out"),
 }
-"""What every run measures of itself, stored in seconds, 1/s, bytes and shares; the last two on a GPU only."""
+"""What every run measures of itself, stored in seconds, 1/s, bytes, shares and points: `gpu_…` on a GPU only, and
+`dropped` where reports could not keep up with the steps."""
 
 
 def metric_names(catalog: Catalog, *, splits: Sequence[str] = SPLITS, measured: bool = True) -> list[str]:

@@ -67,11 +67,13 @@ class Post:
             if order == "begin":
                 self.standing.orders = self.words.GO
                 self.standing.fence_at = received["fence_at"]
+                self.standing.shipped = 0
             self.assignments.put(received)
         elif order == "fence":
             # A beat that was under way when the run ended must not put an end to the idle process.
             if math.isfinite(self.standing.fence_at):
                 self.standing.fence_at = received["fence_at"]
+                self.standing.shipped = received["shipped"]
         else:
             self.standing.orders = self.words(order)
 

@@ -79,9 +79,13 @@ class SpoolWriter:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
+        self.written = 0
+        """Bytes."""
 
     def write(self, message: dict[str, Any]) -> None:
-        self._file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        self._file.write(line)
+        self.written += len(line)
 
     def close(self) -> None:
         self._file.close()
@@ -93,6 +97,11 @@ class LineReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+
+    @property
+    def offset(self) -> int:
+        """Bytes that were read."""
+        return self._offset
 
     def lines(self, *, at_most: int = 1 << 22) -> Iterator[bytes]:
         """The new complete lines, at most so many bytes of them."""

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -39,6 +39,15 @@ ENOUGH_POINTS = 1000
 DATABASE_DOWN = (DBAPIError, PoolTimeoutError)
 
 
+class Unsent(NamedTuple):
+    """A report that the database has not taken yet."""
+
+    report: Report
+    saved: SavedCheckpoint | None
+    spool_read: int
+    """Bytes of the spool that had been read for it."""
+
+
 class Supervision:
     """One attempt, from the claim to its end."""
 
@@ -53,7 +62,7 @@ class Supervision:
         self._is_draining = is_draining
         self._directory = settings.runs_dir / claim.run.id
         self._gatherer = Gatherer()
-        self._unsent: list[tuple[Report, SavedCheckpoint | None]] = []
+        self._unsent: list[Unsent] = []
         self._weights: SavedCheckpoint | None = None
         self._end: dict[str, Any] | None = None
         self._reported_at = 0.0
@@ -153,24 +162,26 @@ class Supervision:
 
     def _ship(self, saved: SavedCheckpoint | None = None) -> None:
         """Report everything new, and `saved` with it. What the database doesn't take now is sent again."""
-        self._unsent.append((self._gatherer.report(read_pulse(self._attempt / PULSE)), saved))
+        report = self._gatherer.report(read_pulse(self._attempt / PULSE))
+        self._unsent.append(Unsent(report, saved, self._spool.offset))
         self._reported_at = time.monotonic()
         try:
             while self._unsent:
-                self._send(*self._unsent[0])
+                self._send(self._unsent[0])
                 self._unsent.pop(0)
         except DATABASE_DOWN as error:
             logger.warning("%s: the database does not take reports: %s", self._run_id, error.__class__.__name__)
 
-    def _send(self, report: Report, saved: SavedCheckpoint | None) -> None:
+    def _send(self, unsent: Unsent) -> None:
+        saved = unsent.saved
         began = uptime()
         dropped = []
         with self._database.write() as c:
-            orders = runs.report(c, self._run_id, self._token, report, lease=self._settings.lease)
+            orders = runs.report(c, self._run_id, self._token, unsent.report, lease=self._settings.lease)
             if saved is not None:
                 runs.saved_checkpoint(c, self._run_id, self._token, saved)
                 dropped = runs.drop_old_checkpoints(c, self._run_id, self._token)
-        self._runner.order("fence", fence_at=began + self._settings.self_fence)
+        self._runner.order("fence", fence_at=began + self._settings.self_fence, shipped=unsent.spool_read)
         for old in dropped:
             checkpoint.remove(self._settings.runs_dir / old.path)
         self._obey(orders)
@@ -222,7 +233,7 @@ class Supervision:
         late = self._time_limit.ending(beat.step if beat else self._claim.run.step)
         how = how_it_ended(self._end, self._stopping, self._runner.exit_status, self._oom_kills, late)
         self._runner.is_clean = self._end is not None and self._end["how"] != "failed"
-        self._unsent.append((self._gatherer.report(beat), self._weights))
+        self._unsent.append(Unsent(self._gatherer.report(beat), self._weights, self._spool.offset))
         give_up_at = time.monotonic() + 2 * self._settings.lease
         while True:
             try:
@@ -237,7 +248,7 @@ class Supervision:
                 return
 
     def _write_end(self, c: Connection, how: Ending | GivenBack) -> None:
-        for report, saved in self._unsent:
+        for report, saved, _ in self._unsent:
             runs.report(c, self._run_id, self._token, report, lease=self._settings.lease)
             if saved is not None:
                 runs.saved_checkpoint(c, self._run_id, self._token, saved)

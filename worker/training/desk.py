@@ -16,6 +16,7 @@ from worker.protocol.spool import PULSE, SPOOL, Pulse, SpoolWriter, uptime
 from worker.training import state
 from worker.training.learner import Learner
 from worker.training.ledger import Row
+from worker.training.thinning import thin
 
 MEASURED_OR_TRAINED = ("train_", *MEASURED)
 """Series with a value every few steps: curves say more of them than lines would."""
@@ -47,11 +48,13 @@ class StorageError(Exception):
 
 
 class Standing:
-    """What the supervising process last told: until when the run is ours, and whether to stop. Threads share it."""
+    """What the supervising process last told: until when the run is ours, whether to stop. Threads share it."""
 
     def __init__(self, fence_at: float) -> None:
         self.fence_at = fence_at
         self.orders = Orders.GO
+        self.shipped = 0
+        """Bytes of the spool that are in the store."""
 
     @property
     def is_fenced(self) -> bool:
@@ -74,11 +77,18 @@ class RunnerDesk:
         self._saved_at = time.monotonic()
         self._failed_saves = 0
         self._seconds = 0.0
+        self._is_thinning = False
 
     # What the trainer says.
 
     def record(self, rows: Iterable[Row]) -> None:
-        points = list(rows)
+        points, left_out = thin(list(rows), self._spool.written - self._standing.shipped)
+        if left_out and not self._is_thinning:
+            self.warn(
+                f"Reports do not keep up: from step {points[-1][1]} on the losses of some steps are not recorded; "
+                "the metric dropped counts them"
+            )
+        self._is_thinning = left_out > 0
         _log_results(points)
         self._spool.write({"kind": "points", "points": points, "at": time.time(), "seconds": self._seconds})
 
