@@ -20,6 +20,7 @@ from api.context import Context
 from api.dashboard import pages
 from api.dashboard.render import page
 from api.guard import Guard
+from api.limits import Limits, RateLimit
 from api.routes import (
     artifacts,
     catalog,
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.document = document()
     app.openapi = lambda: document().made  # type: ignore[method-assign]
     # The last one added is the outermost.
+    app.add_middleware(RateLimit)
     app.add_middleware(Authentication)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
@@ -121,7 +123,7 @@ def _lifespan(settings: Settings) -> Lifespan:
         _warn_of_schema(database)
         stream = EventStream(database)
         loop = asyncio.get_running_loop()
-        app.state.context = Context(settings, database, load_catalog(), stream, RunningKeys(), loop)
+        app.state.context = Context(settings, database, load_catalog(), stream, RunningKeys(), Limits(settings), loop)
         try:
             yield
         finally:

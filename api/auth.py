@@ -14,12 +14,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.context import context_of
 from api.errors import ForgedRequest, Refusal, answer, wants_page
+from api.limits import SAFE_METHODS
 from domain.errors import NormLabError, NotAllowed, NotAuthenticated
 from domain.store import keys
 from domain.store.keys import ApiKey
 
 COOKIE = "normlab_session"
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
 OPEN_FOLDERS = ("/static/", "/problems/")
 
@@ -66,7 +66,7 @@ def authenticate(request: Request) -> ApiKey:
     secret = request.cookies.get(COOKIE)
     if secret is None:
         raise NotAuthenticated("This needs a key.")
-    with context.database.read() as c:
+    with context.limits.trying(request, secret), context.database.read() as c:
         key = keys.find_session(c, secret)
     if request.method not in SAFE_METHODS:
         refuse_forgery(request)
@@ -77,7 +77,8 @@ def _bearer(request: Request, header: str) -> ApiKey:
     kind, _, token = header.partition(" ")
     if kind.lower() != "bearer" or not token:
         raise NotAuthenticated("The Authorization header isn't `Bearer <key>`.")
-    with context_of(request).database.read() as c:
+    context = context_of(request)
+    with context.limits.trying(request, token), context.database.read() as c:
         return keys.find(c, token.strip())
 
 

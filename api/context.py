@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.limits import Limits
 from api.running_keys import RunningKeys
 from api.stream import EventStream
 from domain.catalog import Catalog
@@ -22,6 +23,7 @@ class Context:
     catalog: Catalog
     stream: EventStream
     running_keys: RunningKeys
+    limits: Limits
     loop: asyncio.AbstractEventLoop
     """Where the stream lives; signal handlers reach it from outside."""
 

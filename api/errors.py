@@ -14,11 +14,14 @@ Refusal
 ├── FileAway 410              an artifact whose file is not on this machine
 ├── WrongHost 400
 ├── TooManyRuns 429           the queue is full
+├── TooManyRequests 429       the key asks too fast
+├── TooManyFailures 429       the address showed too many wrong keys
 ├── Broken 500                our mistake; the log has the traceback under the request's id
 ├── Busy 503                  try again: the database or the broker does not answer
 └── StorageFull 507           the disk of the database is full
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
@@ -183,6 +186,26 @@ class TooManyRuns(Refusal):
     def __init__(self, queued: int, wanted: int, most: int) -> None:
         detail = f"{queued} runs are queued and {wanted} more would pass the limit of {most}; wait, or cancel some."
         super().__init__(detail, headers={"Retry-After": "60"})
+
+
+class TooManyRequests(Refusal):
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests"
+    meaning = "The key asks faster than this service allows (NORMLAB_READ_RATE, NORMLAB_WRITE_RATE); nothing was done."
+
+    def __init__(self, kind: str, wait: float, headers: Mapping[str, str]) -> None:
+        seconds = math.ceil(wait)
+        detail = f"Too many {kind} with this key; nothing was done. Ask again in {seconds} s."
+        super().__init__(detail, headers={**headers, "Retry-After": str(seconds)})
+
+
+class TooManyFailures(Refusal):
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "too-many-failures"
+    meaning = "Too many wrong keys came from this address (NORMLAB_FAILURE_RATE); this one was not even looked at."
+
+    def __init__(self, wait: float) -> None:
+        seconds = math.ceil(wait)
+        detail = f"Too many wrong keys came from this address. Ask again in {seconds} s."
+        super().__init__(detail, headers={"Retry-After": str(seconds)})
 
 
 class _Kind(NamedTuple):

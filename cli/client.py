@@ -128,7 +128,7 @@ class Client:
         """One request. Raises CommandError when nothing answers, or the answer is a refusal."""
         parameters = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            response = self._http.request(method, path, json=body, params=parameters, headers=headers)
+            response = self._paced(method, path, json=body, params=parameters, headers=headers)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         except ValueError as error:  # NaN or infinity, which JSON does not have
@@ -136,6 +136,16 @@ class Client:
         if response.is_error:
             raise refusal(response)
         return response
+
+    def _paced(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The answer to a request that waits its turn when the service says we ask too fast."""
+        for _ in RETRY_SECONDS:
+            response = self._http.request(method, path, **more)
+            wait = retry_after(response) if response.status_code == 429 else None
+            if wait is None:
+                return response
+            time.sleep(wait)
+        return self._http.request(method, path, **more)
 
     def stream(self, path: str, *, after: int | None, **query: Any) -> Iterator[Record]:
         """Server-sent events as {"seq", "kind", "data"}; ends when the server closes, httpx.HTTPError on a break."""

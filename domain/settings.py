@@ -107,6 +107,12 @@ class Settings(BaseSettings):
     """Seconds a run may take, over all attempts and whatever its job says; 0 sets no limit."""
     max_queued_runs: int = Field(default=100_000, ge=1)
     """Queued runs an owner may have."""
+    read_rate: float = Field(default=500, ge=0)
+    """Reads per second that a key may make, ten seconds' worth at once; each API process counts for itself. 0: any."""
+    write_rate: float = Field(default=100, ge=0)
+    """The same for writes."""
+    failure_rate: float = Field(default=20, ge=0)
+    """Wrong keys per second that an address may show, ten seconds' worth at once. 0: any."""
     crash_limit: int = Field(default=5, ge=1)
     """`normlab up` gives up when one process ends this often within crash_window."""
     crash_window: float = Field(default=60, gt=0)

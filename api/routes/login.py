@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth import COOKIE, refuse_foreign_page
-from api.context import CurrentDatabase, CurrentSettings
+from api.context import CurrentDatabase, CurrentSettings, context_of
 from api.dashboard.render import page
 from domain.errors import NotAuthenticated
 from domain.store import keys
@@ -23,7 +23,7 @@ def login(request: Request, database: CurrentDatabase, settings: CurrentSettings
     if code is None:
         return _sign_in(request, None)
     try:
-        with database.write() as c:
+        with context_of(request).limits.trying(request, code), database.write() as c:
             secret = keys.use_login_code(c, code, hours=settings.session_hours)
     except NotAuthenticated as error:
         return _sign_in(request, str(error))
@@ -43,7 +43,7 @@ def login_with_key(
     """Exchange a key for a session."""
     refuse_foreign_page(request)
     try:
-        with database.write() as c:
+        with context_of(request).limits.trying(request, key), database.write() as c:
             secret = keys.open_session(c, keys.find(c, key).id, hours=settings.session_hours)
     except NotAuthenticated as error:
         return _sign_in(request, str(error))

@@ -26,7 +26,7 @@ class Between(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request: away (503), its key running (409), lost on its way back though it was done, or answered."""
+    """One request: away (503), its key running (409), too fast (429), done but its answer lost, or answered."""
 
     server: Between
 
@@ -37,8 +37,8 @@ class Handler(BaseHTTPRequestHandler):
         if mishap == "away":
             self.send_error(503)
             return
-        if mishap == "running":
-            self.send_response(409)
+        if mishap in {"running", "too fast"}:
+            self.send_response(409 if mishap == "running" else 429)
             self.send_header("Retry-After", "0")
             self.end_headers()
             return
@@ -98,6 +98,12 @@ def test_a_job_whose_key_is_still_running_is_asked_for_again(between: Between, s
 def test_only_a_refusal_that_says_when_is_worth_another_try(status: int, named: str | None, wait: float | None) -> None:
     headers = {} if named is None else {"Retry-After": named}
     assert retry_after(httpx.Response(status, headers=headers)) == wait
+
+
+def test_who_asks_too_fast_waits_and_asks_again(between: Between, stack: RunningStack) -> None:
+    between.mishaps = ["too fast", "too fast"]
+    send(client_of(between, stack), {**JOB, "name": "in its turn"})
+    assert (len(between.keys), len(set(between.keys))) == (3, 1)
 
 
 def test_a_refused_job_is_not_tried_again(between: Between, stack: RunningStack) -> None:
