@@ -4,7 +4,6 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lncore import kernels
 from lncore.layer import (
@@ -26,7 +25,8 @@ class PowerNorm(NormLayer):
 
     First each position is scaled by the root mean square of its features (`groups` of them). While warming up the
     batch's own quadratic mean is used; then the running one, and the gradient through it is approximated by a running
-    inner product of gradient and output. Evaluation uses the running mean.
+    inner product of gradient and output. Evaluation uses the running mean. The approximation has no derivative of its
+    own: in training a second one is refused, and so are the transforms of torch.func.
 
     Formula: y = x/√(ψ² + ε) ⊙ γ + β, ψ² ← α_f·ψ² + (1 − α_f)·mean_B(x²)
     Source: Shen, Yao, Gholami, Mahoney, Keutzer 2020 (arXiv 2003.07845), §4 (PN-V) and sIncerass/powernorm
@@ -43,7 +43,7 @@ class PowerNorm(NormLayer):
     Hurts: very small batches; short training, which ends within the warm-up
     Caveats: a case's result depends on its batch while training; its gradient is an approximation
     Raises: ValueError for one value per feature in training, another width, or groups that don't divide it; TypeError
-        for integers; OptionError for an ε below 0
+        for integers; OptionError for an ε below 0; RuntimeError for a second derivative in training
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -129,8 +129,12 @@ class _PowerFunction(torch.autograd.Function):
         return z
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "PowerNorm's gradient in training is an approximation with no derivative of its own: leave out "
+                "create_graph=True, or use layer.eval(), which can be differentiated twice."
+            )
         z, batch = ctx.saved_tensors
         approximate = gradients[0] - (1 - ctx.alpha) * ctx.product * z
         ctx.product.add_((approximate * z).mean(tuple(range(z.dim() - 1))))

@@ -13,6 +13,12 @@ from tests.lncore.variants import ALL, GROUPED, SHAPES, inputs, make, randomized
 pytestmark = pytest.mark.parametrize("name", ALL)
 KINDS = list(SHAPES)
 STOPS_GRADIENTS = {"ada_norm", "detach_norm"}
+MODES = ["training", "evaluation"]
+
+
+def without_derivative(name: str, mode: str) -> bool:
+    """Whether its gradient is not the derivative of its function, by definition."""
+    return name in STOPS_GRADIENTS or (name == "power_norm" and mode == "training")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -145,15 +151,20 @@ def test_the_same_input_gives_the_same_bytes(name: str) -> None:
     assert torch.equal(randomized(make(name))(x), randomized(make(name))(x))
 
 
-@pytest.mark.parametrize("kind", ["sequence", "image"])
-def test_compiled_without_a_graph_break_it_gives_the_same(name: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("sequence", "training"), ("image", "training"), ("sequence", "evaluation")]
+)
+def test_compiled_without_a_graph_break_it_gives_the_same(name: str, kind: str, mode: str) -> None:
     torch._dynamo.reset()
-    x = inputs(SHAPES[kind]).requires_grad_()
-    plain, layer = randomized(make(name)), randomized(make(name))
-    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
-    y = compiled(x)
-    torch.testing.assert_close(y, plain(x), rtol=1e-5, atol=1e-6)
-    y.square().sum().backward()
+    found = []
+    for compiled in (True, False):
+        x, layer = inputs(SHAPES[kind]).requires_grad_(), randomized(make(name)).train(mode == "training")
+        y = (torch.compile(layer, backend="aot_eager", fullgraph=True) if compiled else layer)(x)
+        (y * inputs(SHAPES[kind], 2)).sum().backward()
+        gradients = [parameter.grad for parameter in layer.parameters()]
+        found.append([y.detach(), x.grad, *gradients, *layer.buffers()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -196,23 +207,53 @@ def test_forward_mode_derivatives_equal_reverse_mode(name: str) -> None:
     torch.testing.assert_close((forward * seed).sum(), (direction * backward(seed)[0]).sum())
 
 
-def test_it_can_be_differentiated_twice(name: str) -> None:
-    layer = randomized(make(name)).double().eval()
+@pytest.mark.parametrize("mode", MODES)
+def test_it_can_be_differentiated_twice(name: str, mode: str) -> None:
+    layer = randomized(make(name)).double().train(mode == "training")
     x = inputs((3, 8), dtype=torch.float64).requires_grad_()
-    if name in STOPS_GRADIENTS:
+    if name == "power_norm" and mode == "training":
+        with pytest.raises(RuntimeError, match=r"leave out create_graph=True, or use layer\.eval\(\)"):
+            torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+    elif name in STOPS_GRADIENTS:
         (first,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
         assert torch.autograd.grad(first.square().sum(), x)[0].isfinite().all()
     else:
         assert torch.autograd.gradgradcheck(layer, (x,), fast_mode=True)
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_gradient_is_the_derivative_of_its_function(name: str, kind: str) -> None:
-    if name in STOPS_GRADIENTS:
+def test_its_gradients_are_the_derivatives_of_its_function(name: str, kind: str, mode: str) -> None:
+    """With respect to its input and to every parameter."""
+    if without_derivative(name, mode):
         pytest.skip("its gradient leaves out the statistics, by definition")
-    layer = randomized(make(name)).double().eval()
+    layer = randomized(make(name)).double().train(mode == "training")
     x = inputs(SHAPES[kind], dtype=torch.float64)[:2].requires_grad_()
-    assert torch.autograd.gradcheck(layer, (x,), fast_mode=True)
+    labels, leaves = zip(*[("x", x), *layer.named_parameters()], strict=True)
+
+    def function(*values: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(layer, dict(zip(labels[1:], values[1:], strict=True)), (values[0],))
+
+    assert torch.autograd.gradcheck(function, leaves, fast_mode=True)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_gradients_and_an_ensemble_by_torch_func_in_training(name: str) -> None:
+    """With parameters and buffers as arguments, as torch asks of what keeps statistics; two layers at once by vmap."""
+    if name == "power_norm":
+        pytest.skip("its backward pass moves a statistic, which torch.func refuses")
+    layers = [randomized(make(name), seed) for seed in (1, 2)]
+    parameters, buffers = torch.func.stack_module_state(layers)
+    batches = inputs((2, 6, 8))
+
+    def loss(parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(layers[0], (parameters, buffers), (x,)).square().sum()
+
+    together = torch.func.vmap(torch.func.grad(loss, argnums=2))(parameters, buffers, batches)
+    for layer, x, found in zip(layers, batches, together, strict=True):
+        leaf = x.clone().requires_grad_()
+        expected = torch.autograd.grad(layer(leaf).square().sum(), leaf)[0]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_small_network_learns_with_it(name: str) -> None:

@@ -267,13 +267,3 @@ class TestFilterResponseNorm:
         assert not make("frn", threshold=False).activates
         assert not make("rms_norm").activates
         assert (make("frn")(inputs(SHAPES["image"])) >= 0).all()
-
-
-@pytest.mark.parametrize("shape", [(6, 8), (3, 4, 8), (2, 8, 3, 3)], ids=["rows", "sequences", "images"])
-def test_batch_norm_has_the_gradients_of_its_function_while_its_statistics_are_the_batches(
-    shape: tuple[int, ...],
-) -> None:
-    layer = randomized(make("batch_norm", 8)).double().train()
-    x = inputs(shape, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(layer, (x,), fast_mode=True)
-    assert torch.autograd.gradgradcheck(layer, (x,), fast_mode=True)
