@@ -12,7 +12,7 @@ from lncore import menu, reference
 from lncore.norms.weight_norm import WeightNorm
 from lncore.norms.weight_standardization import WeightStandardization
 from lncore.options import OptionError
-from tests.lncore.variants import inputs
+from tests.lncore.variants import inputs, randomized
 
 LAYERS: dict[str, Callable[[], tuple[Any, Tensor]]] = {
     "linear": lambda: (nn.Linear(5, 7), inputs((16, 5))),
@@ -78,6 +78,68 @@ class TestWeights:
         torch._dynamo.reset()
         compiled = torch.compile(wrapped, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(compiled(x), wrapped(x))
+
+
+WRAPPED: list[tuple[str, dict[str, Any]]] = [
+    ("weight_norm", {"init": "data"}),
+    ("weight_norm", {"init": "weight"}),
+    ("weight_standardization", {}),
+    ("weight_standardization", {"scaled": False, "gain": False, "eps": 0.0}),
+]
+
+
+@pytest.mark.parametrize("kind", list(LAYERS))
+@pytest.mark.parametrize(("name", "options"), WRAPPED, ids=str)
+class TestContractOfWeights:
+    """What a layer's contract asks of the function of input, computed weights and bias."""
+
+    def wrapped(self, kind: str, name: str, options: dict[str, Any], seed: int = 7) -> tuple[nn.Module, Tensor]:
+        """A small layer away from its start, its first batch behind it, in float64, with an input for it."""
+        layer = nn.Linear(3, 2) if kind == "linear" else nn.Conv2d(2, 2, 2)
+        x = inputs((4, 3) if kind == "linear" else (3, 2, 3, 3), dtype=torch.float64)
+        wrapped = menu.normalization(name, **options).reparametrize(layer).double()
+        wrapped(x)
+        return randomized(wrapped, seed), x
+
+    def test_gradients_and_their_gradients_are_those_of_finite_differences(
+        self, kind: str, name: str, options: dict[str, Any]
+    ) -> None:
+        layer, x = self.wrapped(kind, name, options)
+        labels, parameters = zip(*layer.named_parameters(), strict=True)
+
+        def function(x: Tensor, *parameters: Tensor) -> Tensor:
+            return torch.func.functional_call(layer, dict(zip(labels, parameters, strict=True)), (x,))
+
+        assert torch.autograd.gradcheck(function, (x.requires_grad_(), *parameters), fast_mode=True)
+        assert torch.autograd.gradgradcheck(function, (x, *parameters), fast_mode=True)
+
+    def test_an_ensemble_of_layers_is_one_call_of_vmap(self, kind: str, name: str, options: dict[str, Any]) -> None:
+        layer, x = self.wrapped(kind, name, options)
+        layers = [randomized(copy.deepcopy(layer), seed) for seed in (1, 2)]
+        parameters, buffers = torch.func.stack_module_state(layers)
+
+        def outputs(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            return torch.func.functional_call(layers[0], (parameters, buffers), (x,))
+
+        together = torch.func.vmap(outputs)(parameters, buffers)
+        torch.testing.assert_close(together, torch.stack([layer(x) for layer in layers]))
+
+    def test_a_copy_and_a_restored_layer_are_equal_and_independent(
+        self, kind: str, name: str, options: dict[str, Any]
+    ) -> None:
+        layer, x = self.wrapped(kind, name, options)
+        fresh, _ = self.wrapped(kind, name, options, seed=9)
+        fresh.load_state_dict(layer.state_dict())
+        for twin in (copy.deepcopy(layer), fresh):
+            assert torch.equal(twin(x), layer(x))
+            assert not {id(parameter) for parameter in twin.parameters()} & {id(one) for one in layer.parameters()}
+
+    def test_half_precision_rounds_the_weights_once(self, kind: str, name: str, options: dict[str, Any]) -> None:
+        layer, _ = self.wrapped(kind, name, options)
+        half: Any = copy.deepcopy(layer).to(torch.bfloat16)
+        exact = copy.deepcopy(half).double().weight
+        unit = torch.finfo(torch.bfloat16).eps
+        assert (half.weight.double() - exact).abs().le(unit * exact.abs() + 1e-6).all()
 
 
 def test_without_epsilon_weights_that_are_all_the_same_are_standardized_to_zero() -> None:
