@@ -34,7 +34,8 @@ class GRU(Stack):
         input_norm, recurrent_norm: the norm of one path instead ("norm" takes the common one)
         joint: one norm over all three gates of a path instead of one over r, z and one over n
         gain_init: where the gains of the norms start (the paper: 1, outputs of unit size); None leaves it to them
-        inner_bias: add the input bias inside the input norms too, as the authors' code does
+        inner_bias: add the input bias inside the input norms too; the authors' code has it there alone, which is the
+            same function, since the norms have a bias of their own behind
         fused: take the fused steps where there are some; False always goes cell by cell
         device, dtype: where and in which type parameters and buffers are held
     Raises: ValueError for sizes below 1, for inputs of another width, for states and masks that don't fit, for a norm
