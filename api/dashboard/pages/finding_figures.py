@@ -40,7 +40,7 @@ def seeds_section(place: Place, evidence: Evidence, matrix: Matrix) -> dict[str,
         "divergence_words": f"{counts_words(diverged)} finished runs diverged; 95 % Wilson interval "
         f"{percent(diverged.low or 0.0)} to {percent(diverged.high or 0.0)}."
         if diverged.of
-        else "No run has finished yet.",
+        else "no run has finished yet.",
         "rows_height": strip.height(len(matrix.rows)),
     }
 
