@@ -29,6 +29,7 @@ def addresses(ids: dict[str, str]) -> dict[str, str]:
         "study": f"/studies/{ids['study']}",
         "study-seeds": f"/studies/{ids['study']}?show=seeds&panel=batch+size+4&of=batch+size+4",
         "study-many": f"/studies/{ids['many']}",
+        "study-deep": f"/studies/{ids['deep']}",
         "study-few": f"/studies/{ids['conv']}",
         "new-study": "/studies/new?template=demo",
         "jobs": "/jobs",

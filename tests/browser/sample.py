@@ -88,10 +88,33 @@ CONV: dict[str, Any] = {
 }
 
 
+DEEP: dict[str, Any] = {
+    "name": "depth-and-batch",
+    "question": "Does depth change which batch a normalization wants?",
+    "base": {
+        "dataset": {"kind": "digits"},
+        "architecture": {"kind": "mlp"},
+        "training": {"batch_size": 32, "budget": {"steps": 500}},
+    },
+    "vary": {
+        "normalization": [{"kind": "layer_norm"}, {"kind": "batch_norm"}],
+        "architecture.hidden": [[64], [64, 64]],
+        "training.batch_size": [8, 128],
+    },
+    "seeds": 2,
+    "metric": {"name": "test_error", "at": "final"},
+    "baseline": {"normalization.kind": "layer_norm"},
+}
+
+
 def smaller(raw: dict[str, Any]) -> dict[str, Any]:
     """Two values of every axis but the normalizations, and three seeds at most."""
-    two = {path: values if path == "normalization" else [values[1], values[-1]] for path, values in raw["vary"].items()}
-    return {**raw, "vary": two, "seeds": min(3, raw["seeds"])}
+    axes = {path: values if path == "normalization" else _two(values) for path, values in raw["vary"].items()}
+    return {**raw, "vary": axes, "seeds": min(3, raw["seeds"])}
+
+
+def _two(values: list[Any]) -> list[Any]:
+    return values if len(values) == 2 else [values[1], values[-1]]
 
 
 MANY: dict[str, Any] = {
@@ -128,7 +151,13 @@ class Sample:
             gpu = {"gpu_name": "NVIDIA H100 80GB HBM3", "gpu_percent": 87.0}
             self._worker(c, "gpu-0", "64 cores", 41e9, **gpu, gpu_memory_used=31.2e9, gpu_memory_total=85e9)
         ids = {}
-        for name, raw, keep in (("many", MANY, 0), ("conv", CONV, 0), ("rates", RATES, 0), ("study", SMALL_BATCH, 5)):
+        for name, raw, keep in (
+            ("deep", DEEP, 0),
+            ("many", MANY, 0),
+            ("conv", CONV, 0),
+            ("rates", RATES, 0),
+            ("study", SMALL_BATCH, 5),
+        ):
             study, cells = parse_study(smaller(raw) if self.small else raw, self.catalog)
             with self.database.write() as c:
                 ids[name] = studies.submit(c, study, cells, owner="owner").id

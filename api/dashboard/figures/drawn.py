@@ -23,7 +23,6 @@ from domain.results import RunResult
 from domain.statistics import Interval, wilson
 from domain.store import curves as stored
 from domain.store import jobs, runs
-from domain.words import field_words
 
 Params = Mapping[str, str]
 POINTS = 300
@@ -128,8 +127,10 @@ def forest_rows(evidence: Evidence, stratum: str | None = None) -> list[forest.R
 
 
 def axis_effect(c: Connection, params: Params) -> Figure:
-    """The metric against the strata of a comparison. Parameters: its question."""
+    """The metric against the strata of a comparison, or along one field. Parameters: the question; as `heat_of`."""
     evidence = _evidence(c, params)
+    if "columns" in params:
+        return _along_field(evidence, params)
     comparison = evidence.comparison
     title, heads = column_heads(comparison, comparison.strata)
     described = describe_metric(comparison.metric, load_catalog())
@@ -207,6 +208,19 @@ def divergence_rows(evidence: Evidence, stratum: str | None = None) -> list[dive
 def heat_of(c: Connection, params: Params) -> Figure:
     """Two varied fields crossed. Parameters: the question, rows, columns, rest (where a third one stands)."""
     evidence = _evidence(c, params)
+    table, rows, columns = _crossed(evidence, params)
+    title = _title(describe_metric(evidence.comparison.metric, load_catalog()))
+    return heat.heat(table, rows_title=rows, columns_title=columns, value_title=title)
+
+
+def _along_field(evidence: Evidence, params: Params) -> Figure:
+    table, _, columns = _crossed(evidence, params)
+    title = _title(describe_metric(evidence.comparison.metric, load_catalog()))
+    return effect.effect(fields.effects_of(evidence, table), places=table.columns, x_title=columns, y_title=title)
+
+
+def _crossed(evidence: Evidence, params: Params) -> tuple[heat.Table, str, str]:
+    """What two fields have in their cells, and the titles of both. Raises InvalidSpec."""
     axes = fields.axes_of(evidence.comparison)
     if len(axes) < 2:
         detail = "A heat map crosses two fields, and here fewer vary."
@@ -215,8 +229,8 @@ def heat_of(c: Connection, params: Params) -> Figure:
     columns = _chosen(params, "columns", [axis for axis in axes if axis != rows])
     rest = _chosen(params, "rest", fields.rests_of(evidence, rows, columns))
     table = fields.heat_table(evidence, rows, columns, rest)
-    title = _title(describe_metric(evidence.comparison.metric, load_catalog()))
-    return heat.heat(table, rows_title=field_words(rows), columns_title=field_words(columns), value_title=title)
+    across = fields.title_of(evidence, columns, len(table.columns))
+    return table, fields.title_of(evidence, rows, len(table.rows)), across
 
 
 def parallel_of(c: Connection, params: Params) -> Figure:

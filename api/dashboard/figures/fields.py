@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.dashboard.evidence import Evidence
-from api.dashboard.figures import heat, parallel
+from api.dashboard.figures import effect, heat, parallel
 from api.dashboard.matrix import ramp_of, slots_of
+from api.dashboard.palette import assign_slots
 from domain.findings import Comparison, Group
 from domain.words import field_words, key_words, value_words
+
+ROWS, COLUMNS, LINES = 30, 24, 200
+"""Rows and columns of a heat map, and lines of parallel coordinates, that can be read; of more a part is drawn."""
 
 
 def axes_of(comparison: Comparison) -> list[str]:
@@ -29,7 +33,7 @@ def rests_of(evidence: Evidence, rows: str, columns: str) -> list[str]:
 def heat_table(evidence: Evidence, rows: str, columns: str, rest: str) -> heat.Table:
     """The groups with these two fields down and across, where the others are as `rest` says."""
     comparison = evidence.comparison
-    down, across = _values(evidence, rows), _values(evidence, columns)
+    down, across = _values(evidence, rows)[:ROWS], _values(evidence, columns)[:COLUMNS]
     placed = {
         (value_words(group.key[rows]), value_words(group.key[columns])): heat.Cell(
             group.mean, group.half_width, group.n
@@ -45,6 +49,23 @@ def heat_table(evidence: Evidence, rows: str, columns: str, rest: str) -> heat.T
         best=ramp.best if ramp else 0.0,
         worst=ramp.worst if ramp else 1.0,
     )
+
+
+def title_of(evidence: Evidence, path: str, shown: int) -> str:
+    """The name of a field on its axis, with how many of its values are shown where not all are."""
+    count = len(_values(evidence, path))
+    return field_words(path) + (f" (first {shown} of {count})" if count > shown else "")
+
+
+def effects_of(evidence: Evidence, table: heat.Table) -> list[effect.Variant]:
+    """The rows of a heat map as lines along its columns, those that can be told apart: in the study's look."""
+    slots = slots_of(evidence)
+    looks = slots if set(table.rows) <= set(slots) else assign_slots(table.rows)
+    points = {
+        name: [effect.Point(at, cell.n, cell.mean, cell.half) for at, cell in enumerate(cells) if cell]
+        for name, cells in zip(table.rows, table.cells, strict=True)
+    }
+    return [effect.Variant(name, looks[name], points[name]) for name in table.rows if looks[name].number]
 
 
 def parallel_lines(evidence: Evidence, value_title: str) -> tuple[list[parallel.Axis], list[parallel.Line]]:
@@ -72,8 +93,7 @@ def parallel_lines(evidence: Evidence, value_title: str) -> tuple[list[parallel.
                 None if group.peak_memory.mean is None else group.peak_memory.mean / 1e6,
             ],
         )
-        for group in comparison.groups
-        if group.mean is not None
+        for group in [group for group in comparison.groups if group.mean is not None][:LINES]
     ]
     return axes, lines
 

@@ -10,11 +10,14 @@ from api.dashboard.figures.divergence import counts_words
 from api.dashboard.figures.drawn import COSTS, cost_points, divergence_rows
 from api.dashboard.matrix import Matrix
 from api.dashboard.pages.place import Place
+from api.dashboard.view import Choice
 from domain.findings import Comparison
 from domain.numbers import percent
 from domain.statistics import wilson
 from domain.words import field_words
 
+RESTS = 12
+"""Settings of the fields not shown that stand as tabs: the chosen one and its neighbours."""
 COST_WORDS = {"time": "time of a step", "throughput": "samples per second", "memory": "peak memory"}
 
 
@@ -91,9 +94,10 @@ def _cost_facts(
 
 def fields_section(place: Place, evidence: Evidence) -> dict[str, Any]:
     """A heat map where two fields or more vary, and every group through all of them."""
-    found = [group for group in evidence.comparison.groups if group.mean is not None]
+    found = sum(1 for group in evidence.comparison.groups if group.mean is not None)
     return {
-        "parallel_url": place.figure("parallel") if len(found) > 1 else None,
+        "parallel_url": place.figure("parallel") if found > 1 else None,
+        "parallel_words": f" The first {fields.LINES} of {found} groups." if found > fields.LINES else "",
         **_heat(place, evidence),
     }
 
@@ -101,24 +105,28 @@ def fields_section(place: Place, evidence: Evidence) -> dict[str, Any]:
 def _heat(place: Place, evidence: Evidence) -> dict[str, Any]:
     axes = fields.axes_of(evidence.comparison)
     if len(axes) < 2:
-        return {"heat_url": None}
+        return {"heat_url": None, "along_url": None}
     rows = place.chosen.rows if place.chosen.rows in axes else axes[0]
     across = [axis for axis in axes if axis != rows]
     columns = place.chosen.columns if place.chosen.columns in across else across[0]
     rests = fields.rests_of(evidence, rows, columns)
     rest = place.chosen.rest if place.chosen.rest in rests else rests[0]
 
-    def tab(axis: str, name: str, present: str) -> tuple[str, str, bool]:
+    def tab(axis: str, name: str, present: str) -> Choice:
         return field_words(axis), place.address(**{name: axis, "rest": None}), axis == present
 
+    at = rests.index(rest)
+    near = rests[max(0, min(at - RESTS // 2, len(rests) - RESTS)) :][:RESTS]
     return {
         "heat_url": place.figure("heat", rows=rows, columns=columns, rest=rest),
         "heat_words": f"{field_words(rows)} and {field_words(columns)}",
         "heat_height": heat.height(len(fields.heat_table(evidence, rows, columns, rest).rows)),
+        "along_url": place.figure("effect", rows=rows, columns=columns, rest=rest) if len(axes) > 2 else None,
+        "along_words": field_words(columns),
         "heat_tabs": [
             ("down", [tab(axis, "rows", rows) for axis in axes]),
             ("across", [tab(axis, "columns", columns) for axis in across]),
-            ("where", [(name, place.address(rest=name), name == rest) for name in rests]),
+            ("where", [(name, place.address(rest=name), name == rest) for name in near]),
         ]
         if len(axes) > 2
         else [],

@@ -208,3 +208,16 @@ def test_every_kind_has_a_page_with_its_numbers(
     answer = pages.get(f"/figures/{kind}", params=params[kind])
     assert answer.status_code == 200, answer.text
     assert answer.text.count('<th scope="row"') > 1
+
+
+def test_the_metric_runs_along_one_field_where_the_others_stand(sample: Database, ids: dict[str, str]) -> None:
+    study = {"study": ids["deep"], "rows": "normalization", "columns": "architecture.hidden"}
+    with sample.read() as c:
+        rests = [FIGURES[kind](c, {**study, "rest": "batch size 8"}) for kind in ("effect", "heat")]
+        with pytest.raises(InvalidSpec, match="batch size 8, batch size 128"):
+            FIGURES["effect"](c, {**study, "rest": "batch size 7"})
+    along, crossed = rests
+    assert_valid(along)
+    assert along["layout"]["xaxis"]["ticktext"] == crossed["data"][0]["x"] == ["64", "64-64"]
+    assert {tuple(trace["y"]) for trace in with_role(along, "mean")} == {tuple(row) for row in crossed["data"][0]["z"]}
+    assert len(with_role(along, "band")) == 2
