@@ -33,10 +33,11 @@ def study(page: Page, lab: Lab, query: str = "") -> None:
 def choose(page: Page, group: str, words: str) -> None:
     """Press a tab above the curves and wait until a figure is drawn that way."""
     name = page.locator("#curves").get_by_label(group, exact=True).get_by_role("link", name=words, exact=True)
-    with page.expect_response(lambda answer: "/v1/figures/curves" in answer.url):
-        name.click()
+    name.click()
     expect(name).to_have_attribute("aria-current", "true")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll(\"{CURVES}\")].every((e) => e.dataset.drawn === e.dataset.figure)"
+    )
 
 
 def first(page: Page, what: str) -> Any:

@@ -140,6 +140,7 @@ async function take(element, source, url) {
   if (whole.y && whole.y !== y) figure.layout.yaxis.range = whole.y;
   figures.set(element, { figure, source, whole });
   await draw(element);
+  element.dataset.drawn = source;
 }
 
 /** Draws all figures again from fresh data, and those that came meanwhile. A figure that fails keeps what it shows. */
