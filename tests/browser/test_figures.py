@@ -36,7 +36,7 @@ def choose(page: Page, group: str, words: str) -> None:
     name.click()
     expect(name).to_have_attribute("aria-current", "true")
     page.wait_for_function(
-        f"() => [...document.querySelectorAll(\"{CURVES}\")].every((e) => e.dataset.drawn === e.dataset.figure)"
+        f'() => [...document.querySelectorAll("{CURVES}")].every((e) => e.dataset.drawn === e.dataset.figure)'
     )
 
 
