@@ -55,6 +55,10 @@ Wait = Annotated[
 ]
 
 
+PARQUET = "application/vnd.apache.parquet"
+"""The media type of what leaves as Parquet."""
+
+
 def words(text: str | None) -> list[str]:
     """`a,b` as a list; what a parameter that names several things holds."""
     return [word.strip() for word in text.split(",") if word.strip()] if text else []

@@ -100,8 +100,17 @@ class Client:
     def delete(self, path: str) -> None:
         self.request("DELETE", path)
 
-    def text(self, path: str, **query: Any) -> str:
-        return self.request("GET", path, query=query).text
+    def chunks(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The bytes of an answer as they come, so that a large one needs no memory."""
+        parameters = {name: value for name, value in query.items() if value is not None}
+        try:
+            with self._http.stream("GET", path, params=parameters) as response:
+                if response.is_error:
+                    response.read()
+                    raise refusal(response)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def pages(
         self, path: str, *, limit: int | None = None, cursor: str | None = None, **query: Any

@@ -1,6 +1,9 @@
 """`normlab compare` and `normlab export`: what runs show, and their raw metrics."""
 
+import itertools
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated
 
@@ -19,7 +22,13 @@ class Format(StrEnum):
     CSV = "csv"
     MARKDOWN = "markdown"
     LATEX = "latex"
+    PARQUET = "parquet"
     JSON = "json"
+
+
+class Points(StrEnum):
+    CSV = "csv"
+    PARQUET = "parquet"
 
 
 def compare(
@@ -46,7 +55,7 @@ def compare(
         answer = client.get(path, **query)
         print_json(answer) if as_json or shape is Format.JSON else _show(answer)
     else:
-        sys.stdout.write(client.text(path, **query, format=shape.value))
+        _write(client.chunks(path, **query, format=shape.value), "-", binary=shape is Format.PARQUET)
 
 
 def _saved(client: Client, what: list[str], asked: Record, title: str | None) -> Place | None:
@@ -114,19 +123,27 @@ def export(
     key: Annotated[
         str | None, typer.Option(help="Only these series, with commas, as in train_loss,test_error.")
     ] = None,
+    shape: Annotated[Points, typer.Option("--format", help="As text, or as typed columns.")] = Points.CSV,
     output: Annotated[str, typer.Option("--output", "-o", help="File to write; - is standard output.")] = "-",
 ) -> None:
-    """Write every stored point of the runs' metrics as CSV."""
+    """Write every stored point of the runs' metrics, as CSV or as Parquet."""
     client = connect()
     place = locate(client, what)
     selection = {place.kind: place.id} if place.kind != "run" else {"runs": place.id}
-    text = client.text("/v1/metrics/export", **selection, key=key)
-    if output == "-":
-        sys.stdout.write(text)
-        return
+    chunks = client.chunks("/v1/metrics/export", **selection, key=key, format=shape.value)
+    _write(chunks, output, binary=shape is Points.PARQUET)
+
+
+def _write(chunks: Iterator[bytes], output: str, *, binary: bool) -> None:
+    """The bytes into a file, or to standard output, where what is no text must not meet a terminal."""
+    if output == "-" and binary and sys.stdout.isatty():
+        raise CommandError("Parquet is no text to read; send it into a file, as in > FILE.", code=ExitCode.BAD_INPUT)
+    first = next(chunks, b"")  # what is refused is refused before a file is made
     try:
-        with open(output, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with nullcontext(sys.stdout.buffer) if output == "-" else open(output, "wb") as file:
+            file.writelines(itertools.chain([first], chunks))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise CommandError(f"Cannot write {output}: {error.strerror}.", code=ExitCode.BAD_INPUT) from error
 

@@ -1,4 +1,4 @@
-"""Comparisons and pivot tables as text: CSV with every digit, Markdown and LaTeX as they are read."""
+"""Comparisons and pivot tables as files: CSV and Parquet with every digit, Markdown and LaTeX as they are read."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from domain.words import field_words, setting_words, value_words
 
 __all__ = ["ExportFormat", "agreed_words", "export", "export_pivot"]
 
-ExportFormat = Literal["csv", "markdown", "latex"]
+ExportFormat = Literal["csv", "markdown", "latex", "parquet"]
 
 
 class Text(NamedTuple):
@@ -31,19 +31,21 @@ class Table(NamedTuple):
     caption: str
 
 
-def export(comparison: Comparison, form: ExportFormat) -> str:
-    """The comparison, one row per group, with its difference from the baseline.
+def export(comparison: Comparison, form: ExportFormat) -> bytes:
+    """The comparison, one row per group, with its difference from the baseline; text is UTF-8.
 
     The first columns are the fields grouped by; without any, the one group is named by what is compared.
     """
-    return _as_csv(*_numbers(comparison)) if form == "csv" else FORMS[form](_table(comparison))
+    if form in NUMBERS:
+        return NUMBERS[form](*_numbers(comparison))
+    return FORMS[form](_table(comparison)).encode()
 
 
-def export_pivot(comparison: Comparison, table: Pivot, form: ExportFormat) -> str:
-    """A pivot table of the comparison; each cell `mean ± half-width (n)`."""
-    if form == "csv":
-        return _as_csv(*_pivot_numbers(table))
-    return FORMS[form](_pivot_table(comparison, table))
+def export_pivot(comparison: Comparison, table: Pivot, form: ExportFormat) -> bytes:
+    """A pivot table of the comparison; each cell `mean ± half-width (n)`, or of numbers a line for each cell."""
+    if form in NUMBERS:
+        return NUMBERS[form](*_pivot_numbers(table))
+    return FORMS[form](_pivot_table(comparison, table)).encode()
 
 
 def _numbers(comparison: Comparison) -> tuple[list[str], list[list[Any]]]:
@@ -80,12 +82,18 @@ def _pivot_numbers(table: Pivot) -> tuple[list[str], list[list[Any]]]:
     return heads, rows
 
 
-def _as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows([["" if value is None else _plain(value) for value in row] for row in rows])
-    return text.getvalue()
+    return text.getvalue().encode()
+
+
+def _as_parquet(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    from domain.parquet import table_as_parquet  # noqa: PLC0415 - 40 MB that only this needs
+
+    return table_as_parquet(heads, rows)
 
 
 def _plain(value: Any) -> Any:
@@ -232,3 +240,9 @@ def _tex(words: str) -> str:
 
 
 FORMS: dict[str, Callable[[Table], str]] = {"markdown": _markdown, "latex": _latex}
+"""Tables to read."""
+NUMBERS: dict[str, Callable[[Sequence[str], Sequence[Sequence[Any]]], bytes]] = {
+    "csv": _as_csv,
+    "parquet": _as_parquet,
+}
+"""Tables to compute with, every digit kept."""

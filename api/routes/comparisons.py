@@ -14,7 +14,7 @@ from api.comparing import Answer, answer, answer_saved, of_parameters, refuse_un
 from api.context import CurrentCatalog, CurrentDatabase
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
-from api.parameters import Cursor, Limit, Search
+from api.parameters import PARQUET, Cursor, Limit, Search
 from domain.catalog import Catalog
 from domain.errors import NotPossible
 from domain.export import ExportFormat, export, export_pivot
@@ -36,6 +36,7 @@ TYPES: dict[ExportFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "markdown": "text/markdown; charset=utf-8",
     "latex": "application/x-tex; charset=utf-8",
+    "parquet": PARQUET,
 }
 TABLES: dict[int | str, dict[str, Any]] = {
     200: {"description": "As `format` says.", "content": {kind.partition(";")[0]: {} for kind in TYPES.values()}}
@@ -171,5 +172,6 @@ def _laid_out(
         table = pivot(comparison, rows, columns) if rows else None
     if form == "json":
         return answered(request, table or comparison)
-    text = export_pivot(comparison, table, form) if table else export(comparison, form)
-    return Response(text, media_type=TYPES[form])
+    written = export_pivot(comparison, table, form) if table else export(comparison, form)
+    headers = {"Content-Disposition": 'attachment; filename="comparison.parquet"'} if form == "parquet" else {}
+    return Response(written, media_type=TYPES[form], headers=headers)

@@ -3,11 +3,15 @@
 import csv
 import io
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pyarrow import parquet
 
 from domain.database import Database
+from domain.parquet import GROUP_ROWS, points_as_parquet
 from domain.report import Report
 from domain.store import runs, workers
 from tests.api import specs
@@ -78,6 +82,36 @@ def test_the_export_holds_every_point_to_the_last_digit(api: TestClient, store: 
         ("test_error", 10, 0.1 + 0.2),
         *(("train_loss", step, 2.0 / step) for step in range(1, 11)),
     ]
+
+
+def test_the_export_is_parquet_too_with_the_same_points(api: TestClient, run: str) -> None:
+    answer = api.get("/v1/metrics/export", params={"runs": run, "format": "parquet"})
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    table = parquet.read_table(io.BytesIO(answer.content))
+    assert table.column_names == ["run_id", "name", "step", "value", "at", "relative", "epoch", "samples"]
+    text = api.get("/v1/metrics/export", params={"runs": run}).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [repr(value) for value in table.column("value").to_pylist()] == [row["value"] for row in rows]
+    assert table.column("step").to_pylist() == [int(row["step"]) for row in rows]
+    assert len(answer.content) < len(text) / 4
+
+
+def test_parquet_is_written_while_the_points_are_read() -> None:
+    """Of 200,000 points at most one row group has been read when the first bytes of them leave."""
+    read = 0
+
+    def points() -> Iterator[dict[str, Any]]:
+        nonlocal read
+        place = {"run_id": "run_x", "name": "train_loss", "at": 1e9, "relative": 0.5, "epoch": 0.1, "samples": 32}
+        for step in range(1, 4 * GROUP_ROWS + 1):
+            read += 1
+            yield {**place, "step": step, "value": 1 / step}
+
+    pieces = points_as_parquet(points())
+    first = next(pieces)
+    assert read == GROUP_ROWS
+    written = parquet.ParquetFile(io.BytesIO(first + b"".join(pieces)))
+    assert (written.metadata.num_row_groups, written.metadata.num_rows) == (4, 4 * GROUP_ROWS)
 
 
 def test_a_figure_is_plotly_json_with_an_etag(api: TestClient, run: str) -> None:

@@ -37,7 +37,7 @@ def evidence(client: Client, runs_dir: Path, study: str) -> dict[tuple[str, int]
 
 def trained(client: Client, runs_dir: Path, run: Record) -> Trained:
     """The results of one finished run."""
-    series = points(patiently(lambda: client.text("/v1/metrics/export", runs=run["id"])))
+    series = points(patiently(lambda: b"".join(client.chunks("/v1/metrics/export", runs=run["id"])).decode()))
     return Trained(
         weights=weights(client, runs_dir, run["id"]),
         equal={name: rows for name, rows in series.items() if not measures(name)},

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+from pyarrow import parquet
 from typer.main import get_command
 
 from cli.exits import ExitCode
@@ -130,12 +131,15 @@ def test_a_comparison_is_saved_under_a_title_and_asked_again_by_its_id(
     )
 
 
-def test_metrics_leave_as_csv(stack: RunningStack, study: dict[str, Any], tmp_path: Path) -> None:
+def test_metrics_leave_as_csv_and_as_parquet(stack: RunningStack, study: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
     assert stack.normlab("export", study["id"], "--output", str(file)).returncode == 0
     rows = list(csv.DictReader(io.StringIO(file.read_text())))
     assert len({row["run_id"] for row in rows}) == 6
     assert {"train_loss", "test_error", "step_time"} <= {row["name"] for row in rows}
+    typed = tmp_path / "metrics.parquet"
+    assert stack.normlab("export", study["id"], "--format", "parquet", "-o", str(typed)).returncode == 0
+    assert parquet.read_metadata(typed).num_rows == len(rows)
     only = stack.normlab("export", study["id"], "--key", "test_error").stdout
     assert {row["name"] for row in csv.DictReader(io.StringIO(only))} == {"test_error"}
 

@@ -196,7 +196,7 @@ def _table(place: Place, comparison: Comparison, table: ComparisonTable) -> dict
     return {
         "downloads": [
             (words, address("/v1/comparisons", place.question, format=form))
-            for words, form in (("CSV", "csv"), ("Markdown", "markdown"), ("LaTeX", "latex"))
+            for words, form in (("CSV", "csv"), ("Parquet", "parquet"), ("Markdown", "markdown"), ("LaTeX", "latex"))
         ],
         "metric_head": f"{comparison.metric_label}{unit}",
         "table_caption": f"Grouped by {grouped}." + (subtracted if comparison.baseline else ""),
