@@ -101,7 +101,7 @@ def found(
 @pytest.mark.parametrize("port", list(PORTS))
 def test_a_port_gives_its_recurrences_numbers_and_gradients(port: str, fused: bool, dtype: torch.dtype) -> None:
     make, recurrence = PORTS[port]
-    layer = shaken(make(3, HIDDEN, fused=fused)).double()
+    layer: Any = shaken(make(3, HIDDEN, fused=fused)).double()
     with torch.no_grad():
         layer.bias_hh_l0.zero_()  # each of them has one bias
     x = torch.randn(6, 5, 3, dtype=torch.float64)
