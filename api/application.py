@@ -38,6 +38,7 @@ from api.routes import (
 )
 from api.routes.jobs import JobEdit
 from api.routes.keys import KeyRequest
+from api.routes.studies import StudyEdit
 from api.running_keys import RunningKeys
 from api.stream import EventStream
 from domain.catalog import load_catalog
@@ -52,7 +53,7 @@ log = logging.getLogger("normlab.api")
 
 VERSION = "0.1.0"
 RESOURCES = (studies, jobs, runs, artifacts, series, comparisons, figures, catalog, events, workers, keys)
-BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, KeyRequest, ComparisonRequest]
+BODIES: list[type[BaseModel]] = [StudyRequest, JobRequest, JobEdit, StudyEdit, KeyRequest, ComparisonRequest]
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

@@ -40,6 +40,8 @@ TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Line = Annotated[str, Field(max_length=200, pattern=TEXT)]
 TagName = Annotated[str, Field(min_length=1, max_length=64, pattern=TEXT)]
+Notes = Annotated[str, Field(max_length=5000, pattern=TEXT)]
+"""What people write beside a result; several lines."""
 Tags = Annotated[dict[TagName, Line], Field(max_length=16)]
 Count = Annotated[int, Field(ge=1, le=MAX_SEEDS), Tag("count")]
 SeedList = Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS), Tag("list")]
@@ -117,6 +119,7 @@ class Job(Record):
     queue: str
     priority: int
     tags: dict[str, str]
+    notes: str
     owner: str | None
     created_at: datetime
     updated_at: datetime

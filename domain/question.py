@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from domain.job import TEXT, Line
+from domain.job import TEXT, Line, Notes
 from domain.metric import At
 from domain.run import Record
 from domain.study import MAX_AXES, Path
@@ -41,7 +41,7 @@ class ComparisonRequest(Question):
     """The body that saves a question."""
 
     title: Annotated[Line, Field(min_length=1)]
-    notes: Annotated[str, Field(max_length=5000, pattern=TEXT)] = ""
+    notes: Notes = ""
 
     def question(self) -> Question:
         """The question alone."""

@@ -125,6 +125,7 @@ class Study(Record):
     metric: MetricChoice
     baseline: dict[str, Any]
     tags: dict[str, str]
+    notes: str
     queue: str
     priority: int
     owner: str | None

@@ -31,7 +31,7 @@ from sqlalchemy.engine import Dialect
 
 from domain.run import Outcome, Responsible, RunStatus
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that makes exactly these tables (a test compares them)."""
 
 metadata = MetaData(
@@ -87,6 +87,7 @@ study = Table(
     Column("tags", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("notes", Text, nullable=False, server_default=text("''")),
     Index("ix_study_created_at_id", "created_at", "id"),
     Index("ix_study_name", "name"),
 )
@@ -111,6 +112,7 @@ job = Table(
     Column("normalization", Word, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("notes", Text, nullable=False, server_default=text("''")),
     Index("ix_job_created_at_id", "created_at", "id"),
     Index("ix_job_study_id", "study_id"),
     Index("ix_job_spec_hash", "spec_hash"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 from sqlalchemy import Connection
 
 from api.answers import PageOf, answered, ask_again, paged, require_current
@@ -15,7 +16,7 @@ from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
 from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
-from domain.job import Job, JobRequest, Line, Tags, parse_job, spec_hash
+from domain.job import Job, JobRequest, Line, Notes, Tags, parse_job, spec_hash
 from domain.run import Action
 from domain.store import jobs, runs
 from domain.training import Strict
@@ -39,7 +40,8 @@ class JobEdit(Strict):
     """What of a job can be changed; what it trains can't."""
 
     name: Line | None = None
-    tags: Tags | None = None
+    tags: Tags = Field(default_factory=dict)
+    notes: Notes = ""
 
 
 @router.post(
@@ -109,10 +111,12 @@ def read_job(request: Request, database: CurrentDatabase, job_id: JobId) -> Resp
 
 
 @router.patch(
-    "/{job_id}", response_model=Job, openapi_extra=body(JobEdit, {"name": "first try", "tags": {"by": "ann"}})
+    "/{job_id}",
+    response_model=Job,
+    openapi_extra=body(JobEdit, {"name": "first try", "tags": {"by": "ann"}, "notes": "The warm-up was too short."}),
 )
 def edit_job(request: Request, raw: JsonObject, database: CurrentDatabase, job_id: JobId) -> Response:
-    """Change name or tags. With `If-Match` only if nobody changed the job since; else 412."""
+    """Change name, tags or notes; what is left out stays. With `If-Match` only if nothing changed since; else 412."""
     edit = validated(JobEdit, raw)
     with database.write() as c:
         require_current(request, jobs.get(c, job_id))

@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 from sqlalchemy import Connection
 
-from api.answers import PageOf, answered, ask_again, paged
+from api.answers import PageOf, answered, ask_again, paged, require_current
 from api.auth import CurrentKey
-from api.body import JsonObject
+from api.body import JsonObject, validated
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.errors import BadParameter
 from api.expectations import refuse_when_full
@@ -16,13 +17,14 @@ from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body
 from api.parameters import Cursor, Limit, Search, StudyId
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
-from domain.job import Job
+from domain.job import Job, Notes, Tags
 from domain.metric import MetricChoice, describe_metric, metric_problem
 from domain.results import RunResult
 from domain.run import Action, Run
 from domain.store import jobs, runs, studies
 from domain.store.results import results_page
 from domain.study import Study, StudyRequest, parse_study
+from domain.training import Strict
 
 router = APIRouter(prefix="/studies", tags=["studies"])
 
@@ -46,6 +48,13 @@ EXAMPLE: dict[str, Any] = {
 
 class SubmittedStudy(Expected, Study):
     """A study just stored, and what to expect of it."""
+
+
+class StudyEdit(Strict):
+    """What of a study can be changed; what it asks and trains can't."""
+
+    tags: Tags = Field(default_factory=dict)
+    notes: Notes = ""
 
 
 @router.post(
@@ -138,6 +147,20 @@ def read_study_results(
         lower = describe_metric(chosen.name, catalog).lower_is_better
         page = results_page(c, chosen, study_id=found.id, lower_is_better=lower, cursor=cursor, limit=limit)
     return paged(request, page)
+
+
+@router.patch(
+    "/{study}",
+    response_model=Study,
+    openapi_extra=body(StudyEdit, {"tags": {"course": "dl-101"}, "notes": "Batch norm fails below a batch of 4."}),
+)
+def edit_study(request: Request, raw: JsonObject, database: CurrentDatabase, study: StudyId) -> Response:
+    """Change tags or notes; what is left out stays. With `If-Match` only if nothing changed since; else 412."""
+    edit = validated(StudyEdit, raw)
+    with database.write() as c:
+        found = studies.get(c, study)
+        require_current(request, found)
+        return answered(request, studies.edit(c, found.id, **edit.model_dump(exclude_unset=True)))
 
 
 @router.delete("/{study}", status_code=204)

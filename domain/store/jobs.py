@@ -162,14 +162,24 @@ def _matching(
 
 
 def edit(
-    c: Connection, job_id: str, *, name: str | EllipsisType | None = ..., tags: Mapping[str, str] | None = None
+    c: Connection,
+    job_id: str,
+    *,
+    name: str | EllipsisType | None = ...,
+    tags: Mapping[str, str] | None = None,
+    notes: str | None = None,
 ) -> Job:
-    """Change the name (None takes it away) or the tags; what is not given stays. Raises NotFound."""
+    """Change the name (None takes it away), the tags or the notes; what is not given stays. Raises NotFound."""
     values: dict[str, Any] = {} if name is ... else {"name": name}
-    if tags is not None:
-        values["tags"] = dict(tags)
+    values |= edited(tags, notes)
     c.execute(update(job).where(job.c.id == job_id).values(updated_at=now(c), **values))
     return get(c, job_id)
+
+
+def edited(tags: Mapping[str, str] | None, notes: str | None) -> dict[str, Any]:
+    """The columns that an edit of tags and notes changes, of a job or a study."""
+    values = {"tags": None if tags is None else dict(tags), "notes": notes}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def of_study(c: Connection, study_id: str, *, cursor: str | None = None, limit: int = 50) -> Page[Job]:

@@ -1,9 +1,9 @@
 """Studies: submitting one with its jobs and runs, reading, paging and deleting them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from domain.clock import now
 from domain.errors import NotFound
@@ -11,7 +11,7 @@ from domain.event import EventKind
 from domain.job import JobSubmission
 from domain.store import events, pages
 from domain.store.ids import new_id
-from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, insert_job, insert_runs, new_run, tally
+from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, edited, insert_job, insert_runs, new_run, tally
 from domain.store.pages import Page
 from domain.study import Cell, Study, StudySpec, runs_in_order
 from domain.tables import job, run, study
@@ -95,6 +95,12 @@ def page(
         words = study.c.name.concat(" ").concat(study.c.question)
         query = query.where(words.icontains(search, autoescape=True))
     return pages.fetch(c, query, study, lambda rows: _records(c, rows), cursor=cursor, limit=limit)
+
+
+def edit(c: Connection, study_id: str, *, tags: Mapping[str, str] | None = None, notes: str | None = None) -> Study:
+    """Change the tags or the notes; what is not given stays. Raises NotFound."""
+    c.execute(update(study).where(study.c.id == study_id).values(updated_at=now(c), **edited(tags, notes)))
+    return get(c, study_id)
 
 
 def delete_study(c: Connection, study_id: str) -> list[str]:

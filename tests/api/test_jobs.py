@@ -117,6 +117,8 @@ def test_name_and_tags_can_be_changed_and_a_stale_edit_is_refused(api: TestClien
     assert stale.status_code == 412
     tagged = api.patch(f"/v1/jobs/{made['id']}", json={"tags": {"a": "b"}})
     assert (tagged.json()["name"], tagged.json()["tags"]) == ("mine", {"a": "b"})
+    noted = api.patch(f"/v1/jobs/{made['id']}", json={"notes": "Too short.", "name": None}).json()
+    assert (noted["name"], noted["tags"], noted["notes"]) == (None, {"a": "b"}, "Too short.")
 
 
 def test_what_a_job_trains_cannot_be_changed(api: TestClient) -> None:

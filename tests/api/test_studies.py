@@ -184,3 +184,31 @@ def test_a_diverged_run_is_a_result_and_its_nan_is_valid_json(api: TestClient, s
     assert last["test_error"] == "NaN"
     comparison = api.get("/v1/comparisons", params={"study": "small-batch"}).json()
     assert sum(group["diverged"] for group in comparison["groups"]) == 1
+
+
+def test_notes_and_tags_can_be_changed_and_a_stale_edit_is_refused(api: TestClient) -> None:
+    made = submit(api)
+    address = f"/v1/studies/{made['id']}"
+    before = api.get(address).headers["etag"]
+    words = "Seeds 0 to 2.\nBatch norm fails below 4."
+    edited = api.patch(address, json={"notes": words}, headers={"If-Match": before})
+    assert (edited.status_code, edited.json()["notes"], edited.json()["tags"]) == (200, words, {})
+    assert edited.headers["etag"] == api.get(address).headers["etag"] != before
+    stale = api.patch(address, json={"notes": "mine"}, headers={"If-Match": before})
+    assert (stale.status_code, stale.json()["type"]) == (412, "/problems/stale")
+    assert stale.headers["etag"] == edited.headers["etag"]
+    tagged = api.patch("/v1/studies/small-batch", json={"tags": {"a": "b"}}).json()
+    assert (tagged["notes"], tagged["tags"]) == (words, {"a": "b"})
+    assert api.get(address).json()["question"] == made["question"]
+
+
+def test_what_a_study_asks_cannot_be_changed(api: TestClient) -> None:
+    made = submit(api)
+    for wrong, pointer in (
+        ({"question": "?"}, "/question"),
+        ({"notes": "x" * 5001}, "/notes"),
+        ({"tags": None}, "/tags"),
+    ):
+        answer = api.patch(f"/v1/studies/{made['id']}", json=wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert api.patch("/v1/studies/x", json={}).status_code == 404
