@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from cli.client import Client, Record
+from domain.metric import MEASURED
 from tests.chaos.killing import patiently
+from worker.protocol.spool import PULSE, read_pulse
 
-MEASURING = ("step_time", "samples_per_second", "peak_memory", "gpu")
-"""Series that measure time, throughput or memory: they must be complete, and cannot be equal."""
+IN_A_ROW = 3
+"""Attempts without progress after which a run is given up: the default of `max_attempts`."""
 
 Points = dict[str, list[tuple[int, str]]]
 
@@ -40,13 +43,10 @@ def trained(client: Client, runs_dir: Path, run: Record) -> Trained:
     series = points(patiently(lambda: b"".join(client.chunks("/v1/metrics/export", runs=run["id"])).decode()))
     return Trained(
         weights=weights(client, runs_dir, run["id"]),
-        equal={name: rows for name, rows in series.items() if not measures(name)},
-        measured={name: [step for step, _ in rows] for name, rows in series.items() if measures(name)},
+        equal={name: rows for name, rows in series.items() if name not in MEASURED},
+        # They must be complete, and cannot be equal.
+        measured={name: [step for step, _ in rows] for name, rows in series.items() if name in MEASURED},
     )
-
-
-def measures(name: str) -> bool:
-    return any(word in name for word in MEASURING)
 
 
 def points(text: str) -> Points:
@@ -69,8 +69,12 @@ def entries(client: Client, path: str) -> list[Record]:
     return list(client.pages(path))
 
 
-def violations(client: Client, study: str) -> list[str]:
-    """What the study's event log and attempts say that may never be: several ends, overlapping or too many attempts."""
+def violations(client: Client, runs_dir: Path, study: str) -> list[str]:
+    """What the study's runs left behind that may never be; the invariants' numbers are those of RELIABILITY.md.
+
+    No end or several (I1, I5), two attempts or two runners at once (I2, I3), too many attempts without progress (I7),
+    files that belong to nothing (I8).
+    """
     found = []
     for run in patiently(lambda: list(client.pages("/v1/runs", study=study))):
         if run["status"] != "succeeded":
@@ -81,7 +85,41 @@ def violations(client: Client, study: str) -> list[str]:
             found.append(f"{run['id']} ended {len(ends)} times: {ends}")
         attempts = patiently(partial(client.get, f"/v1/runs/{run['id']}/attempts"))["data"]
         found += overlaps(run["id"], attempts)
+        found += stepped_together(runs_dir, run["id"])
+        found += too_many_in_a_row(run["id"], attempts)
+        found += left_over(client, runs_dir, run["id"])
     return found
+
+
+def stepped_together(runs_dir: Path, run_id: str) -> list[str]:
+    """Attempts whose runners both made steps at some moment, by their own account: each keeps its first and last.
+
+    The clock of these moments goes on in suspend and is one for the whole machine.
+    """
+    paths = sorted((runs_dir / run_id / "attempts").glob(f"*/{PULSE}"), key=lambda path: int(path.parent.name))
+    beats = [(path.parent.name, beat) for path in paths if (beat := read_pulse(path)) is not None]
+    return [
+        f"{run_id}: attempt {token} took the run before attempt {before} had made its last step"
+        for (before, earlier), (token, later) in pairwise(beats)
+        if earlier.last > later.first
+    ]
+
+
+def too_many_in_a_row(run_id: str, attempts: Sequence[Record]) -> list[str]:
+    """More attempts from one checkpoint than a run is given; those that were drained or paused don't count."""
+    counted = [attempt["start_step"] for attempt in attempts if attempt["ending"] not in {"drained", "paused"}]
+    return [
+        f"{run_id}: {times} attempts from step {step}" for step, times in Counter(counted).items() if times > IN_A_ROW
+    ]
+
+
+def left_over(client: Client, runs_dir: Path, run_id: str) -> list[str]:
+    """Files of a finished run that no record names: half checkpoints, checkpoints without a row, spools."""
+    checkpoints = patiently(lambda: client.get(f"/v1/runs/{run_id}/checkpoints")["data"])
+    known = {Path(checkpoint["path"]).name for checkpoint in checkpoints}
+    directories = {path.name for path in (runs_dir / run_id / "ck").iterdir()}
+    spools = [path for path in (runs_dir / run_id / "attempts").glob("*/*") if path.name != PULSE]
+    return [f"{run_id}: {name} belongs to nothing" for name in [*(directories ^ known), *map(str, spools)]]
 
 
 def gaps(client: Client, *, runs: int) -> list[str]:

@@ -16,10 +16,12 @@ from cli.exits import CommandError, ExitCode
 from tests.stack import RunningStack
 from tests.waiting import wait_until
 
-VICTIMS = {"runner": 4, "worker": 2, "pool": 2, "valkey": 4, "api": 5, "dispatcher": 4}
-"""How often each kind of process is killed: 21 kills. `pool` is the worker's child, which watches over the runner."""
+VICTIMS = {"runner": 4, "worker": 2, "pool": 2, "valkey": 5, "api": 5, "dispatcher": 4}
+"""How often each kind of process is killed: 22 kills. `pool` is the worker's child, which watches over the runner."""
 RUNNING = frozenset({"runner", "worker", "pool"})
 """Those whose death ends an attempt."""
+TRAINING = frozenset({"training", "evaluating", "saving"})
+"""The phases of a run that has something to lose."""
 LONGEST_PAUSE = 0.3
 AWAY = frozenset({ExitCode.UNREACHABLE, ExitCode.SERVER_ERROR})
 
@@ -62,6 +64,13 @@ def patiently(call: Callable[[], T], *, seconds: float = 30.0) -> T:
         time.sleep(0.05)
 
 
+def pid_of(stack: RunningStack, kind: str) -> int | None:
+    """The pid of such a process now; None while it is being started."""
+    if kind == "runner":
+        return stack.runner()
+    return stack.pool() if kind == "pool" else stack.pid(kind)
+
+
 class Killer:
     """Kills one process after another with -9.
 
@@ -102,11 +111,11 @@ class Killer:
         if run is None:
             return None
         if kind not in RUNNING:
-            return self.stack.pid(kind)
+            return pid_of(self.stack, kind)
         newest = self._newest_checkpoint(run)
         if newest <= self.saved.get(run["id"], -1):
             return None
-        pid = {"worker": self.stack.worker, "pool": self.stack.pool, "runner": self.stack.runner}[kind]()
+        pid = pid_of(self.stack, kind)
         if pid is not None:
             self.saved[run["id"]] = newest
             self.disturbed = (run, time.monotonic())
@@ -114,10 +123,7 @@ class Killer:
 
     def _training_run(self) -> Record | None:
         runs = patiently(lambda: self.client.get("/v1/runs", status="running")["data"])
-        # Reports are shipped at once when a checkpoint is there, so that the phase last told is often `saving`.
-        run = next(
-            (run for run in runs if run["phase"] in {"training", "evaluating", "saving"} and run["step"] > 0), None
-        )
+        run = next((run for run in runs if run["phase"] in TRAINING and run["step"] > 0), None)
         if run is not None and self.disturbed is not None:
             before, since = self.disturbed
             if run["id"] != before["id"] or run["attempt"] > before["attempt"]:

@@ -1,64 +1,28 @@
 """Kill anything with -9, over and over: every run ends once, and with the same bytes as if nothing had happened.
 
-Timers are scaled from the defaults of domain.settings so that recoveries fit into a test: heartbeat 0.5 s (5 s),
-self-fence 2 s (20 s), lease 3 s (30 s), reaper 0.5 s (5 s), announcing again 2 s (30 s), shipping metrics 0.25 s (1 s).
-The supervisor's limit of crashes is lifted, for kills count as such. NORMLAB_CHAOS_SEED chooses another order.
+Timers are scaled (tests/chaos/study.py). NORMLAB_CHAOS_SEED chooses another order.
 """
 
 import json
 import os
 import statistics
 import uuid
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.client import Client
 from tests.chaos.evidence import evidence, gaps, violations
+from tests.chaos.following import Follower
 from tests.chaos.killing import History, Killer, patiently
-from tests.stack import RunningStack, running_stack
+from tests.chaos.study import STUDY, TIMERS
+from tests.stack import RunningStack
 from tests.waiting import wait_until
 
-TIMERS: dict[str, Any] = {
-    "heartbeat": 0.5,
-    "self_fence": 2,
-    "lease": 3,
-    "reap_every": 0.5,
-    "republish_after": 2,
-    "tick": 0.25,
-}
 DEADLINE = 300
 """Seconds; on two idle cores it takes about a minute. A test that gives up by itself still prints its history."""
 DEFAULT_SEED = 20160721
-STUDY = {
-    "name": "kills",
-    "question": "Do kills leave a trace?",
-    "base": {
-        "dataset": {"kind": "digits"},
-        "architecture": {"kind": "mlp", "hidden": [32]},
-        "normalization": {"kind": "layer_norm"},
-        "training": {
-            "batch_size": 16,
-            "budget": {"steps": 3000},
-            "optimizer": {"kind": "adam", "lr": 1e-3},
-            "evaluate_every": {"steps": 500},
-            "checkpoint_every": {"steps": 200},
-        },
-    },
-    "vary": {"normalization": [{"kind": "layer_norm"}, {"kind": "batch_norm"}]},
-    "seeds": 2,
-    "metric": {"name": "test_error", "at": "final"},
-    "baseline": {"normalization.kind": "layer_norm"},
-}
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[RunningStack]:
-    with running_stack(tmp_path / "data", crash_limit=1000, **TIMERS) as stack:
-        yield stack
 
 
 def submit(client: Client) -> str:
@@ -83,6 +47,7 @@ def test_kills_leave_no_trace(stack: RunningStack, capsys: pytest.CaptureFixture
     expected = evidence(client, runs_dir, reference)
     history.note("the undisturbed study is done")
     studies = [submit(client)]
+    follower = Follower(stack.client())
 
     def keep_busy() -> None:
         assert history.seconds < DEADLINE, f"the kills took longer than {DEADLINE} s"
@@ -96,11 +61,12 @@ def test_kills_leave_no_trace(stack: RunningStack, capsys: pytest.CaptureFixture
             wait_until(partial(finished, client, study), seconds=90, every=0.1)
         history.note("all studies are done")
         found = gaps(client, runs=4 * (1 + len(studies)))
-        found += [text for study in studies for text in violations(client, study)]
+        found += [text for study in studies for text in violations(client, runs_dir, study)]
+        found += follower.problems(runs=4 * (1 + len(studies)))
         for study in studies:
             found += differences(expected, evidence(client, runs_dir, study))
         with capsys.disabled():
-            print("\n" + json.dumps(summary(history, len(studies), found)))
+            print("\n" + json.dumps(summary(history, len(studies), follower.breaks, found)))
         assert not found, "\n".join(found)
         assert sum(history.kills.values()) >= 20
     except BaseException:
@@ -127,7 +93,7 @@ def differences(expected: dict[Any, Any], got: dict[Any, Any]) -> list[str]:
     return found
 
 
-def summary(history: History, studies: int, found: list[str]) -> dict[str, Any]:
+def summary(history: History, studies: int, breaks: int, found: list[str]) -> dict[str, Any]:
     """The run of this test in one line, to be kept as a trend."""
     recoveries = sorted(history.recoveries)
     return {
@@ -135,6 +101,7 @@ def summary(history: History, studies: int, found: list[str]) -> dict[str, Any]:
         "seconds": round(history.seconds, 1),
         "studies": studies,
         "kills": dict(history.kills),
+        "streams_broken": breaks,
         "violations": len(found),
         "recovery_p50": round(statistics.median(recoveries), 2) if recoveries else None,
         "recovery_max": round(recoveries[-1], 2) if recoveries else None,
