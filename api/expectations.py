@@ -1,12 +1,13 @@
 """What a submission meets beside its own mistakes: warnings, the runs that wait before it, a queue that is full."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from api.errors import TooManyRuns
 from domain.comparison import VerdictWord
 from domain.job import JobSpec
+from domain.run import Worker
 from domain.store import runs, workers
 
 FEWEST_SEEDS = 3
@@ -16,25 +17,47 @@ TOO_FEW: VerdictWord = "too few seeds"
 
 def warnings(c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, queue: str) -> list[str]:
     """Sentences about what will work, but perhaps not as meant."""
-    alive = workers.alive(c)
-    found = []
-    if not any(queue in worker.queues for worker in alive):
-        found.append(f"No worker serves the queue {queue!r} just now; the runs wait until one does.")
-    gpu_queues = sorted({name for worker in alive if worker.device == "cuda" for name in worker.queues})
-    if queue not in gpu_queues and any(spec.training.device == "cuda" for spec in specs):
-        found.append(_no_gpu(queue, gpu_queues))
+    found = why_waiting(c, [spec.training.device for spec in specs], queue=queue)
     if len(seeds) < FEWEST_SEEDS:
         found.append(f"With {len(seeds)} of at least {FEWEST_SEEDS} seeds a comparison answers {TOO_FEW!r}.")
     return found
 
 
-def _no_gpu(queue: str, gpu_queues: Sequence[str]) -> str:
-    """What to say to runs that insist on a GPU where no worker of their queue has one, and what would take them."""
-    elsewhere = f" Workers with a GPU serve {', '.join(map(repr, gpu_queues))}." if gpu_queues else ""
+def why_waiting(c: Connection, devices: Iterable[str], *, queue: str) -> list[str]:
+    """Sentences about runs of a queue, on these devices, that no worker alive takes; empty where one takes each."""
+    alive = workers.alive(c)
+    serving = [worker for worker in alive if queue in worker.queues]
+    if not serving:
+        return [_unserved(queue, _queues(alive))]
+    lacking = sorted(set(devices) - {"auto"} - {device for worker in serving for device in takes(worker)})
+    return [_lacking(device, queue, _queues([one for one in alive if device in takes(one)])) for device in lacking]
+
+
+def takes(worker: Worker) -> Sequence[str]:
+    """The devices that a worker takes runs for."""
+    return worker.devices or [worker.device]
+
+
+def _queues(some: Iterable[Worker]) -> list[str]:
+    return sorted({queue for worker in some for queue in worker.queues})
+
+
+def _unserved(queue: str, served: Sequence[str]) -> str:
+    elsewhere = f" Workers serve {', '.join(map(repr, served))}." if served else ""
+    return f"No worker serves the queue {queue!r} just now; the runs wait until one does.{elsewhere}"
+
+
+def _lacking(device: str, queue: str, elsewhere: Sequence[str]) -> str:
+    """What to say to runs that insist on a device that no worker of their queue has, and what would take them."""
+    with_device, other = WORKERS_WITH[device]
+    there = f" One does in {', '.join(map(repr, elsewhere))}." if elsewhere else ""
     return (
-        f"No worker with a GPU serves the queue {queue!r} just now; runs with device 'cuda' wait until one does."
-        f"{elsewhere} With device 'auto' they would train on a CPU, too."
+        f"No worker {with_device} serves the queue {queue!r} just now; runs with device {device!r} wait until one "
+        f"does.{there} With device 'auto' they would train on {other}, too."
     )
+
+
+WORKERS_WITH = {"cuda": ("with a GPU", "a CPU"), "cpu": ("that trains on CPUs", "a GPU")}
 
 
 def refuse_when_full(c: Connection, *, more: int, most: int) -> None:

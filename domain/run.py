@@ -242,6 +242,8 @@ class Worker(Record):
     device: str
     """`cpu` or `cuda`."""
     device_name: str
+    devices: list[str] | None
+    """Those it takes runs for: with a GPU mostly both. None for a worker that began before it told."""
     status: str
     """idle, busy, draining, stopped or lost."""
     draining: bool

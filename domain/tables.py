@@ -31,7 +31,7 @@ from sqlalchemy.engine import Dialect
 
 from domain.run import Outcome, Responsible, RunStatus
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that makes exactly these tables (a test compares them)."""
 
 metadata = MetaData(
@@ -260,6 +260,7 @@ worker = Table(
     Column("queues", JSON, nullable=False),
     Column("device", Word, nullable=False),
     Column("device_name", String(200), nullable=False),
+    Column("devices", JSON),
     Column("status", Word, nullable=False),
     Column("draining", Boolean, nullable=False, server_default=text("false")),
     Column("run_id", Id),

@@ -27,11 +27,13 @@ def register(
     queues: Sequence[str],
     device: str = "cpu",
     device_name: str = "",
+    devices: Sequence[str] = (),
     measures: Mapping[str, Any] | None = None,
 ) -> Worker:
-    """A worker that begins to serve. Each start of the process is a worker of its own."""
+    """A worker that begins to serve, taking runs for `devices`. Each start of the process is a worker of its own."""
     at = now(c)
-    values = {"name": name, "host": host, "pid": pid, "queues": list(queues), "device": device}
+    values: dict[str, Any] = {"name": name, "host": host, "pid": pid, "queues": list(queues), "device": device}
+    values["devices"] = list(devices) or [device]
     times = {"started_at": at, "last_heartbeat_at": at}
     row = c.execute(
         worker.insert()

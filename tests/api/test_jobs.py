@@ -48,9 +48,37 @@ def test_a_job_that_insists_on_a_gpu_is_told_who_has_one(api: TestClient, store:
     with store.write() as c:
         workers.register(c, name="g", host="h", pid=2, queues=["gpu"], device="cuda")
     dry = api.post("/v1/jobs", params={"dry_run": True}, json=specs.job(training=training, seeds=3)).json()
-    assert "Workers with a GPU serve 'gpu'." in dry["warnings"][0]
+    assert "One does in 'gpu'." in dry["warnings"][0]
     assert submit(api, training=training, seeds=3, queue="gpu")["warnings"] == []
     assert submit(api, seeds=3)["warnings"] == []
+
+
+def test_a_job_that_insists_on_a_cpu_is_told_that_only_gpus_serve_its_queue(api: TestClient, store: Database) -> None:
+    """A worker with a GPU trains on the CPU, too, unless it was told to serve the GPU alone."""
+    training = {"batch_size": 32, "budget": {"steps": 10}, "device": "cpu"}
+    with store.write() as c:
+        workers.register(c, name="b", host="h", pid=9, queues=["gpu"], device="cuda", devices=["cpu", "cuda"])
+    assert submit(api, training=training, seeds=3, queue="gpu")["warnings"] == []
+    with store.write() as c:
+        workers.register(c, name="g", host="h", pid=1, queues=["default"], device="cuda")
+    (said,) = submit(api, training=training, seeds=3)["warnings"]
+    assert "No worker that trains on CPUs serves the queue 'default'" in said
+    assert "With device 'auto' they would train on a GPU, too." in said
+    with store.write() as c:
+        workers.register(c, name="w", host="h", pid=2, queues=["cpu"])
+    assert "One does in 'cpu', 'gpu'." in submit(api, training=training, seeds=3)["warnings"][0]
+    assert submit(api, training=training, seeds=3, queue="cpu")["warnings"] == []
+
+
+def test_a_run_that_waits_for_no_worker_says_so_on_its_page_until_one_comes(api: TestClient, store: Database) -> None:
+    job = submit(api, seeds=1)["id"]
+    run = api.get("/v1/runs", params={"job": job}).json()["data"][0]["id"]
+    said = "No worker serves the queue &#39;default&#39; just now"
+    pages = (f"/jobs/{job}", f"/runs/{run}")
+    assert all(said in api.get(page).text for page in pages)
+    with store.write() as c:
+        workers.register(c, name="w", host="h", pid=1, queues=["default"])
+    assert not any(said in api.get(page).text for page in pages)
 
 
 def test_every_wrong_field_is_named_with_its_pointer_and_nothing_is_stored(api: TestClient) -> None:

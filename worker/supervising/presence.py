@@ -125,6 +125,7 @@ class Presence:
                 queues=self._settings.serves,
                 device=facts["device"],
                 device_name=facts["device_name"],
+                devices=devices_served(self._settings.device, facts["device"]),
                 measures=self._measure(),
             )
         self._board.worker_id = me.id
