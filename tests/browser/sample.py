@@ -162,6 +162,10 @@ class Sample:
             with self.database.write() as c:
                 ids[name] = studies.submit(c, study, cells, owner="owner").id
             self._run_all(cpu, leave=keep)
+        with self.database.write() as c:
+            studies.edit(
+                c, ids["study"], notes="Batch norm is given its running statistics in evaluation.\nSee page 8."
+            )
         ids |= self._singles(cpu)
         ids |= self._open_runs(cpu, other)
         return ids | self._saved(ids["conv"])

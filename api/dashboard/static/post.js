@@ -7,15 +7,18 @@ export class Refusal extends Error {
     super(problem.detail ?? problem.title ?? "The server refused this.");
     /** @type {{pointer: string, code: string, detail: string}[]} */
     this.errors = problem.errors ?? [];
+    /** @type {number | undefined} */
+    this.status = problem.status;
   }
 }
 
 /**
- * @param {string} url @param {any} [body] sent as JSON @param {{method?: string, key?: string}} [options] `key`: an Idempotency-Key
+ * @param {string} url @param {any} [body] sent as JSON @param {{method?: string, key?: string, match?: string}} [options]
+ * `key`: an Idempotency-Key; `match`: the ETag that must still be current
  * @returns {Promise<any>} the parsed answer @throws {Refusal}
  */
-export async function send(url, body, { method = "POST", key } = {}) {
-  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-NormLab": "1", ...(key ? { "Idempotency-Key": key } : {}) };
+export async function send(url, body, { method = "POST", key, match } = {}) {
+  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-NormLab": "1", ...(key ? { "Idempotency-Key": key } : {}), ...(match ? { "If-Match": match } : {}) };
   const answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const parsed = answer.status === 204 ? null : await answer.json().catch(() => ({ detail: `The server answered ${answer.status}.` }));
   if (!answer.ok) throw new Refusal(parsed);
