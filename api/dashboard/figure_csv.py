@@ -100,7 +100,7 @@ def _place(value: Any, axis: Mapping[str, Any]) -> Any:
     """A place as its axis writes it: a word, a time, a number."""
     if axis.get("type") == "date":
         return iso_of(value / 1000)
-    marks = axis.get("tickvals", []) if "ticktext" in axis else []
+    marks = axis.get("tickvals", []) if "ticktext" in axis and axis.get("type") != "log" else []
     # Marks at whole numbers are the names of rows or columns; others only divide an axis of numbers.
     is_named = all(float(mark).is_integer() for mark in marks)
     return dict(zip(marks, axis["ticktext"], strict=True)).get(value, value) if marks and is_named else value

@@ -101,3 +101,20 @@ def test_a_number_that_changed_is_tinted(page: Page) -> None:
     assert morphed(page, '<b class="num">1</b><b class="num">2</b>', '<b class="num">1</b><b class="num">3</b>') == (
         '<b class="num">1</b><b class="num changed">3</b>'
     )
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "value"),
+    [(250, "linear", 250), (2, "log", 100), ("2026-01-05 14:10:00.5", "date", 1767622200.5), (1500, "date", 1.5)],
+)
+def test_a_place_on_an_axis_is_told_in_the_unit_of_the_api(page: Page, place: Any, kind: str, value: float) -> None:
+    assert call(page, "zoom.js", "valueAt", place, kind) == pytest.approx(value)
+
+
+def test_what_is_drawn_otherwise_in_the_same_place_keeps_its_frame(page: Page) -> None:
+    one, other, moved = (
+        call(page, "figures.js", "frameOf", f"/v1/figures/run?run=a{more}")
+        for more in ("", "&show=sd&average=3&clip=off", "&log=x")
+    )
+    assert one == other
+    assert one != moved

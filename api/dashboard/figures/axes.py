@@ -11,6 +11,8 @@ from api.dashboard.figures.plot import Trace, held, note, padded, x_axis, y_axis
 from api.dashboard.numbers import figures
 from api.dashboard.palette import Slot
 from api.dashboard.view import X_TITLES, View
+from api.dashboard.whisker import nice_step
+from domain.numbers import number
 
 HEAD = 0.1
 """The share of a linear horizontal axis whose values do not rule a clipped range: the first steep fall."""
@@ -51,7 +53,7 @@ class Frame:
         return [self.at(self.low), self.at(self.high)]
 
     def axis(self, title: str, view: View) -> dict[str, Any]:
-        kind = {"type": "log", "dtick": _log_step(self.range)} if self.is_log else {}
+        kind = log_axis(self.range) if self.is_log else {}
         return y_axis(title, range=self.range, uirevision=f"{view.log_y} {view.clip}", **kind)
 
     def notes(self) -> list[dict[str, Any]]:
@@ -109,9 +111,26 @@ def _log_range(places: Sequence[Place]) -> tuple[float, float]:
     return 10**low, 10**high
 
 
-def _log_step(exponents: Sequence[float]) -> str | int:
-    """Within two powers of ten 1, 2 and 5 are told, beyond them powers only."""
-    return "D2" if exponents[1] - exponents[0] < 2 else 1
+def log_axis(exponents: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis between two powers of ten, its marks written out: round steps, 1 2 5, or powers alone."""
+    low, high = (10**exponent for exponent in exponents)
+    span = exponents[1] - exponents[0]
+    if span < 0.7:
+        step = nice_step((high - low) / 5)
+        marks = [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    else:
+        factors = (1, 2, 5) if span < 3 else (1,)
+        powers = range(math.floor(exponents[0]), math.ceil(exponents[1]) + 1)
+        marks = [factor * 10.0**power for power in powers for factor in factors]
+    shown = [float(f"{mark:.6g}") for mark in marks if low <= mark <= high]
+    return {"type": "log", "tickvals": shown, "ticktext": [_round(mark) for mark in shown]}
+
+
+def _round(mark: float) -> str:
+    """A mark without places that say nothing."""
+    if mark >= 1e6 or mark < 1e-4:
+        return figures(mark, 1)
+    return number(mark, max(0, -math.floor(math.log10(mark)) + (1 if f"{mark:.2g}" != f"{mark:.1g}" else 0)))
 
 
 def horizontal(view: View, places: Iterable[float], *, end: float | None = None) -> dict[str, Any]:
@@ -124,7 +143,7 @@ def horizontal(view: View, places: Iterable[float], *, end: float | None = None)
     if view.log_x:
         first = min((x for x in known if x > 0), default=1.0)
         powers = [math.log10(first), math.log10(max(last, first * 1.01))]
-        return x_axis(title, type="log", range=powers, dtick=_log_step(powers), uirevision=revision)
+        return x_axis(title, range=powers, uirevision=revision, **log_axis(powers))
     return x_axis(title, range=[0, last], uirevision=revision)
 
 

@@ -8,6 +8,9 @@ from api.dashboard.palette import Slot, colour
 from api.dashboard.whisker import nice_step, scale_of
 from domain.numbers import decimals_for, signed
 
+LONGEST = 16
+"""Letters of a stratum's name that fit left of the plot."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -54,7 +57,7 @@ def forest(rows: Sequence[Row], *, x_title: str, baseline: str, lower_is_better:
         },
         "shapes": [_zero(), *(_between(y) for y, _ in groups if y > 0)],
         "annotations": [
-            *(_group(y, name) for y, name in groups),
+            *_groups(groups),
             *map(_numbers, placed),
             *_sides(baseline, lower_is_better),
         ],
@@ -62,7 +65,7 @@ def forest(rows: Sequence[Row], *, x_title: str, baseline: str, lower_is_better:
             "narrow": {
                 "margin": {"l": 112, "r": 14},
                 "xaxis": {"title": {"text": "difference (95 % interval)"}},
-                "annotations": [_group(y, name) for y, name in groups],
+                "annotations": _groups(groups),
             }
         },
     }
@@ -135,12 +138,17 @@ def _numbers(spot: _Placed) -> dict[str, object]:
     }
 
 
+def _groups(groups: Sequence[tuple[int, str]]) -> list[dict[str, object]]:
+    """The strata's names beside the plot; where one of them is too long for that, all inside it, in their own rows."""
+    inside = any(len(name) > LONGEST for _, name in groups)
+    place = {"xanchor": "left", "xshift": 4} if inside else {"xanchor": "right", "xshift": -1}
+    return [{**_group(y, name), **place} for y, name in groups]
+
+
 def _group(y: int, name: str) -> dict[str, object]:
     return {
         "x": 0,
         "xref": "paper",
-        "xanchor": "right",
-        "xshift": -1,
         "y": y,
         "yref": "y",
         "text": f"<b>{name}</b>",

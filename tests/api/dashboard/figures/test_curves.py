@@ -1,9 +1,11 @@
 """Learning curves: bands, single seeds, extremes, arrows for what diverged, labels that can be read."""
 
+import math
 from typing import Any
 
 import pytest
 
+from api.dashboard.figures.axes import log_axis
 from api.dashboard.figures.curves import Curve, SeedCurve, curves
 from api.dashboard.palette import assign_slots
 from api.dashboard.view import View
@@ -128,6 +130,21 @@ def test_logarithmic_axes_take_exponents_for_ranges_and_labels() -> None:
     assert 1 < y["range"][0] < y["range"][1] < 1.4
     labels = [each["y"] for each in figure["layout"]["annotations"] if each["name"] == "label"]
     assert all(y["range"][0] <= place <= y["range"][1] for place in labels)
+
+
+@pytest.mark.parametrize(
+    ("exponents", "words"),
+    [
+        ([1.0, 1.4], ["10", "15", "20", "25"]),
+        ([-1.2, 0.4], ["0.1", "0.2", "0.5", "1", "2"]),
+        ([0.0, 5.2], ["1", "10", "100", "1 000", "10 000", "100 000"]),
+        ([1.95, 4.31], ["100", "200", "500", "1 000", "2 000", "5 000", "10 000", "20 000"]),
+    ],
+)
+def test_a_logarithmic_axis_writes_its_marks_out(exponents: list[float], words: list[str]) -> None:
+    axis = log_axis(exponents)
+    assert [word.replace("\u202f", " ") for word in axis["ticktext"]] == words
+    assert all(exponents[0] <= math.log10(mark) <= exponents[1] for mark in axis["tickvals"])
 
 
 def test_what_a_logarithmic_axis_has_no_place_for_is_said_and_a_band_below_zero_stays_a_band() -> None:

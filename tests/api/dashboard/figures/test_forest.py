@@ -1,5 +1,7 @@
 """The forest plot: a row a difference, its numbers and its verdict."""
 
+from dataclasses import replace
+
 from api.dashboard.figures.forest import Row, forest, height
 from api.dashboard.palette import assign_slots
 from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
@@ -55,3 +57,13 @@ def test_the_height_grows_with_the_rows() -> None:
 
 def test_no_rows_are_an_empty_figure() -> None:
     assert_valid(forest([], x_title="", baseline="b", lower_is_better=True))
+
+
+def test_a_long_name_of_a_stratum_stands_inside_the_plot_where_it_has_room() -> None:
+    def anchors(*strata: str) -> set[object]:
+        rows = [replace(ROWS[0], stratum=name) for name in strata]
+        figure = forest(rows, x_title="", baseline="layer_norm", lower_is_better=True)
+        return {each["xanchor"] for each in figure["layout"]["annotations"] if each["name"] == "group"}
+
+    assert anchors("batch size 4", "batch size 128") == {"right"}
+    assert anchors("batch size 4", "hidden 64-64, batch size 128") == {"left"}
