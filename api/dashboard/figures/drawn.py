@@ -302,7 +302,8 @@ def _seed(result: RunResult, read: stored.Curve, described: Metric) -> curves.Se
 
 def _last(result: RunResult, read: stored.Curve) -> float | None:
     """Where a run that diverged between two points of this series ended."""
-    return result.steps if read.axis == "step" else read.x[-1] if read.x else None
+    is_known = read.axis == "step" and result.steps is not None
+    return result.steps if is_known else read.x[-1] if read.x else None
 
 
 def _bare(run_id: str, job_id: str, seed: int, status: str, outcome: Any) -> RunResult:

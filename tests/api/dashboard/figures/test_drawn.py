@@ -12,6 +12,7 @@ from api.dashboard.figures import FIGURES
 from api.dashboard.view import AXES, X_TITLES
 from domain.database import Database
 from domain.errors import InvalidSpec, NotFound
+from domain.store import runs
 from tests.api.dashboard.figures.valid import assert_valid, texts, with_role
 
 
@@ -221,3 +222,16 @@ def test_the_metric_runs_along_one_field_where_the_others_stand(sample: Database
     assert along["layout"]["xaxis"]["ticktext"] == crossed["data"][0]["x"] == ["64", "64-64"]
     assert {tuple(trace["y"]) for trace in with_role(along, "mean")} == {tuple(row) for row in crossed["data"][0]["z"]}
     assert len(with_role(along, "band")) == 2
+
+
+@pytest.mark.parametrize("name", ["train_loss", "validation_error"])
+def test_a_seed_of_a_job_that_diverged_is_in_no_mean(name: str, sample: Database, ids: dict[str, str]) -> None:
+    """Also in a series that ended before it became NaN."""
+    with sample.read() as c:
+        found = runs.page(c, study_id=ids["study"], limit=200).data
+        job = next(run.job_id for run in found if run.outcome == "diverged")
+        diverged = [run.seed for run in found if run.job_id == job and run.outcome == "diverged"]
+        figure = FIGURES["job"](c, {"job": job, "name": name})
+    assert len(with_role(figure, "diverged")[0]["x"]) == len(diverged)
+    staying = len({run.seed for run in found if run.job_id == job and run.step}) - len(diverged)
+    assert f"n = {staying}" in texts(figure, "label")[0]
