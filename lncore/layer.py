@@ -43,6 +43,7 @@ class NormLayer(nn.Module, ABC):
 
     def add_and_normalize(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         """The norm of h = x + residual, and h itself; one pass over memory where there is a kernel for it."""
+        check_sum(type(self).__name__, x, residual)
         h = x + residual
         return self(h), h
 
@@ -66,6 +67,17 @@ class NormLayer(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return str(self.width)
+
+
+def check_sum(owner: str, x: Tensor, residual: Tensor) -> None:
+    """Raise ValueError unless `x` and `residual` have one shape, or one that spreads over the other's."""
+    if x.shape == residual.shape:
+        return
+    for one, other in zip(reversed(x.shape), reversed(residual.shape), strict=False):
+        if one != other and 1 not in (one, other):
+            raise ValueError(
+                f"{owner} can't add {tuple(x.shape)} and {tuple(residual.shape)}: a branch must keep its input's shape."
+            )
 
 
 def check_width(owner: str, name: str, width: int) -> None:

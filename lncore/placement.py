@@ -44,6 +44,6 @@ class Placement(ABC):
         del weights
 
     def check_layer(self, layer: int) -> int:
-        if not 0 <= layer < self.layers:
-            raise ValueError(f"{type(self).__name__} was made for {self.layers} layers; there is no layer {layer}.")
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < self.layers:
+            raise ValueError(f"{type(self).__name__} was made for {self.layers} layers; there is no layer {layer!r}.")
         return layer

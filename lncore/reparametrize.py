@@ -12,9 +12,13 @@ from lncore.moments import inverse_root, moments, widen
 
 
 def check_weight_layer(owner: str, layer: nn.Module) -> nn.Module:
-    """Raise TypeError unless `layer` is Linear or a convolution whose weight has its outputs first."""
+    """Raise TypeError unless `layer` is Linear or a convolution, with a weight of its own, which has outputs first."""
     if not isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         raise TypeError(f"{owner} acts on nn.Linear and nn.Conv1d to nn.Conv3d, not on {type(layer).__name__}.")
+    if parametrize.is_parametrized(layer, "weight"):
+        raise TypeError(
+            f"{owner} acts on a layer whose weight is its own; that of this {type(layer).__name__} is computed already."
+        )
     return layer
 
 

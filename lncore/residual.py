@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lncore.layer import NormLayer, along_features
+from lncore.layer import NormLayer, along_features, check_sum
 
 MakeNorm = Callable[[int], nn.Module]
 
@@ -41,6 +41,7 @@ class PreResidual(nn.Module):
         if self.factor != 1:
             before = before * self.factor
         change = self.after(self.branch(before, *arguments, **named))
+        check_sum(type(self).__name__, before, change)
         if self.gate is None:
             return change
         return change * (self.gate if self.gate.dim() == 0 else along_features(self.gate, change))
@@ -60,6 +61,7 @@ class PostResidual(nn.Module):
         kept = x if self.alpha == 1 else x * self.alpha
         if isinstance(self.norm, NormLayer):
             return self.norm.add_and_normalize(change, kept)[0]
+        check_sum(type(self).__name__, kept, change)
         return self.norm(kept + change)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lncore.moments import inverse_root, moments, moments_of_rows, widen
+from lncore.recurrent.arguments import check_numbers, check_sizes
 from lncore.recurrent.paths import StepNorm
 
 
@@ -37,10 +38,8 @@ class RecurrentBatchNorm(StepNorm):
         momentum: float = 0.01,
     ) -> None:
         super().__init__()
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise ValueError(f"RecurrentBatchNorm: the width is {width!r}, but must be a whole number of at least 1.")
-        if max_steps < 1:
-            raise ValueError(f"RecurrentBatchNorm keeps statistics for {max_steps} steps, but needs at least one.")
+        check_sizes("RecurrentBatchNorm", width=width, max_steps=max_steps)
+        check_numbers("RecurrentBatchNorm", eps=eps, momentum=momentum, gain_init=gain_init)
         if eps < 0 or not 0 < momentum <= 1:
             raise ValueError(f"RecurrentBatchNorm: eps {eps} must not be negative, momentum {momentum} in (0, 1].")
         self.max_steps, self.eps, self.momentum = max_steps, eps, momentum

@@ -9,6 +9,7 @@ from torch.nn import functional
 from lncore.kernels.plan import Plan
 from lncore.kernels.route import sequences_for
 from lncore.norms.layer_norm import LayerNorm
+from lncore.recurrent.arguments import check_flags, check_numbers
 from lncore.recurrent.cells import State, gru_cell, run
 from lncore.recurrent.paths import MakesNorm, Recognized, at_step, make, recognize
 from lncore.recurrent.sequence import gru_sequence
@@ -66,6 +67,8 @@ class GRU(Stack):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        check_flags(type(self).__name__, joint=joint, inner_bias=inner_bias, fused=fused)
+        check_numbers(type(self).__name__, gain_init=gain_init)
         self.joint, self.inner_bias, self.fused = joint, inner_bias, fused
         paths = {"input_norm": input_norm, "recurrent_norm": recurrent_norm}
         for place in self.places():

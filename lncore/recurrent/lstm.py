@@ -9,6 +9,7 @@ from torch.nn import functional
 from lncore.kernels.plan import Plan
 from lncore.kernels.route import sequences_for
 from lncore.norms.layer_norm import LayerNorm
+from lncore.recurrent.arguments import check_flags, check_numbers
 from lncore.recurrent.cells import State, lstm_cell, run
 from lncore.recurrent.paths import MakesNorm, Recognized, at_step, make, recognize
 from lncore.recurrent.sequence import lstm_sequence
@@ -71,6 +72,8 @@ class LSTM(Stack):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         if normalize_cell_state not in {"output", "carry"}:
             raise ValueError(f'normalize_cell_state is {normalize_cell_state!r}, but must be "output" or "carry".')
+        check_flags(type(self).__name__, inner_bias=inner_bias, fused=fused)
+        check_numbers(type(self).__name__, forget_bias=forget_bias, gain_init=gain_init)
         if forget_bias and not bias:
             raise ValueError(f"A forget bias of {forget_bias} needs bias=True.")
         self.carry = normalize_cell_state == "carry"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
+from lncore.recurrent.arguments import check_flags, check_numbers, check_sizes
 from lncore.recurrent.cells import State
 from lncore.recurrent.lengths import Padded, check_mask, mask_of_lengths, pack_like, unpack, without_padding
 
@@ -43,7 +44,9 @@ class Stack(nn.Module, ABC):
         bidirectional: bool,
     ) -> None:
         super().__init__()
-        _check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_flags(type(self).__name__, bias=bias, batch_first=batch_first, bidirectional=bidirectional)
+        check_numbers(type(self).__name__, dropout=dropout)
         if not 0 <= dropout <= 1:
             raise ValueError(f"{type(self).__name__}: dropout is {dropout}, but must be a probability from 0 to 1.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -223,12 +226,6 @@ class Stack(nn.Module, ABC):
         return (
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bidirectional={self.bidirectional}"
         )
-
-
-def _check_sizes(owner: str, **sizes: int) -> None:
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"{owner}: {name} is {size!r}, but must be a whole number of at least 1.")
 
 
 def _may_meet(x: Tensor, dtype: torch.dtype) -> bool:

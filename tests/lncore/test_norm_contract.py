@@ -291,6 +291,13 @@ def test_a_wrong_width_is_refused_with_both_numbers(name: str) -> None:
         make(name)(torch.ones(4, 9))
 
 
+def test_a_residual_that_does_not_fit_is_refused_with_both_shapes(name: str) -> None:
+    with pytest.raises(ValueError, match=r"can't add \(4, 8\) and \(3, 8\)"):
+        make(name).add_and_normalize(torch.ones(4, 8), torch.ones(3, 8))
+    with pytest.raises(ValueError, match=r"width 8.*9 features"):
+        make(name).add_and_normalize(torch.ones(4, 9), torch.ones(4, 9))
+
+
 @pytest.mark.parametrize("width", [0, -3, 2.5, True])
 def test_a_width_that_is_none_is_refused(name: str, width: float) -> None:
     with pytest.raises(ValueError, match="at least 1"):

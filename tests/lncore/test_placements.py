@@ -183,8 +183,17 @@ def test_an_option_outside_its_bounds_is_refused(name: str, options: dict[str, A
 def test_a_layer_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no layer 4"):
         placed(name).around(Branch(), 4, WIDTH, NORM)
+    with pytest.raises(ValueError, match=r"no layer 1\.0"):
+        placed(name).around(Branch(), 1.0, WIDTH, NORM)
     with pytest.raises(ValueError, match="at least 1"):
         placed(name, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_branch_that_changes_the_width_is_refused_with_both_shapes(name: str) -> None:
+    block = placed(name).around(nn.Linear(WIDTH, WIDTH + 1), 0, WIDTH, NORM)
+    with pytest.raises(ValueError, match=r"\(5, 9\).*must keep its input's shape|width 8 got 9 features"):
+        block(inputs((5, WIDTH)))
 
 
 class AverageAttention(nn.Module):

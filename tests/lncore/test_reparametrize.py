@@ -157,6 +157,13 @@ def test_only_weight_layers_can_be_reparametrized(name: str) -> None:
         menu.normalization(name).reparametrize(nn.Embedding(3, 4))
 
 
+@pytest.mark.parametrize("name", ["weight_norm", "weight_standardization"])
+def test_a_weight_that_is_computed_already_is_not_computed_again(name: str) -> None:
+    once = menu.normalization("weight_norm").reparametrize(nn.Linear(3, 4))
+    with pytest.raises(TypeError, match=r"that of this ParametrizedLinear is computed already"):
+        menu.normalization(name).reparametrize(once)
+
+
 def test_options_are_checked_where_a_layer_is_wrapped_without_the_menu() -> None:
     layer = nn.Linear(5, 7)
     with pytest.raises(OptionError, match="WeightStandardization: eps is -1, but must be at least 0"):

@@ -58,6 +58,20 @@ def test_an_input_without_features_is_refused(name: str) -> None:
         AFFINE[name](torch.ones(()), None, None, 1e-5)
 
 
+@pytest.mark.parametrize("name", AFFINE)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64])
+def test_a_weight_that_is_not_floating_point_is_refused(name: str, x: Tensor, dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} got a weight of {dtype}: use weight\.float\(\)"):
+        AFFINE[name](x, W.to(x.device, dtype), None, 1e-5)
+
+
+@pytest.mark.parametrize("name", DIVIDING)
+@pytest.mark.parametrize("eps", [None, "small"])
+def test_an_epsilon_that_is_no_number_is_refused(name: str, x: Tensor, eps: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: eps is {eps!r}, but must be a number of at least 0"):
+        AFFINE[name](x, None, None, eps)
+
+
 @pytest.mark.parametrize("name", DIVIDING)
 @pytest.mark.parametrize("eps", [-1.0, float("nan"), float("inf")])
 def test_an_epsilon_below_zero_is_refused(name: str, x: Tensor, eps: float) -> None:
@@ -80,7 +94,7 @@ def test_groups_that_do_not_divide_the_channels_are_refused_with_some_that_would
         kernels.group_norm(x, groups, None, None, 1e-5)
 
 
-@pytest.mark.parametrize("groups", [0, -2, 2.0])
+@pytest.mark.parametrize("groups", [0, -2, 2.0, True])
 def test_a_number_of_groups_that_is_none_is_refused(x: Tensor, groups: int) -> None:
     with pytest.raises(ValueError, match="a whole number of at least 1"):
         kernels.group_norm(x, groups, None, None, 1e-5)
@@ -90,6 +104,11 @@ def test_a_number_of_groups_that_is_none_is_refused(x: Tensor, groups: int) -> N
 def test_a_slope_that_is_not_one_number_is_refused(x: Tensor, alpha: Tensor) -> None:
     with pytest.raises(ValueError, match="make it one number"):
         kernels.dyt(x, alpha.to(x.device), None, None)
+
+
+def test_a_slope_that_is_no_tensor_is_refused(x: Tensor) -> None:
+    with pytest.raises(TypeError, match=r"alpha of type float: make it a tensor"):
+        kernels.dyt(x, 0.5, None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm"])

@@ -115,5 +115,9 @@ def test_another_width_is_told_with_the_right_one(shape: tuple[int, ...]) -> Non
 def test_integers_are_refused() -> None:
     with pytest.raises(TypeError, match=r"torch.int64, .* use x.float\(\)"):
         RecurrentBatchNorm(4, max_steps=1)(torch.ones(6, 4, dtype=torch.long), 0, None)
-    with pytest.raises(ValueError, match=r"the width is 4\.0"):
+    with pytest.raises(ValueError, match=r"max_steps is 2\.5, but must be a whole number"):
+        RecurrentBatchNorm(4, max_steps=2.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="eps is nan, but must be finite"):
+        RecurrentBatchNorm(4, max_steps=1, eps=float("nan"))
+    with pytest.raises(ValueError, match=r"width is 4\.0, but must be a whole number"):
         RecurrentBatchNorm(4.0, max_steps=1)  # type: ignore[arg-type]

@@ -263,6 +263,21 @@ def test_a_wrong_type_is_told_with_the_right_one(call: Any, says: str) -> None:
         call()
 
 
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"dropout": "half"}, "dropout is 'half', but must be a number"),
+        ({"gain_init": "small"}, "gain_init is 'small', but must be a number"),
+        ({"bidirectional": "no"}, "bidirectional is 'no', but must be True or False"),
+        ({"inner_bias": 1}, "inner_bias is 1, but must be True or False"),
+    ],
+)
+def test_an_option_of_another_type_is_told_with_the_right_one(kind: Any, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        kind(5, 7, **options)
+
+
 def test_the_state_of_one_sequence_is_told_without_a_batch() -> None:
     with pytest.raises(ValueError, match=r"\(1, 1, 7\), but must be \(1, 7\) \(layers · directions, hidden\)"):
         _given(GRU, torch.zeros(1, 1, 7), (4, 5))()
