@@ -296,6 +296,21 @@ def _sentence(errors: Sequence[FieldError]) -> str:
     return f"{first.pointer}: {first.detail}{more}" if first.pointer else f"{first.detail}{more}"
 
 
+def example(code: str) -> dict[str, Any]:
+    """A problem of this kind, as the documentation shows it."""
+    kind = PROBLEMS[code]
+    wrong = FieldError(pointer="/training/batch_size", code="out_of_range", detail="0 is below the least, 1.")
+    return {
+        "type": f"/problems/{code}",
+        "title": code.replace("-", " ").capitalize(),
+        "status": int(kind.status),
+        "detail": kind.meaning,
+        "instance": "/v1/jobs",
+        "request_id": "req_01JZZZZZZZZZZZZZZZZZZZZZZZ",
+        "errors": [wrong.model_dump()] if code in {"invalid-spec", "invalid-body"} else [],
+    }
+
+
 async def answer(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer from outside the routes (middleware)."""
     await problem(scope, error)(scope, receive, send)

@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.errors import PROBLEM_JSON, BadParameter, Problem
+from api.errors import PROBLEM_JSON, PROBLEMS, BadParameter, Problem, example
 from domain.nearest import suggest
 
 FILE = Path(__file__).parent / "openapi.json"
@@ -33,6 +33,7 @@ REFUSALS = {
     "401": "No key, or one that is wrong, revoked or expired.",
     "403": "The key lacks the scope this needs.",
     "422": "The body or a parameter is wrong; `errors` points at each place.",
+    "429": "The key asks too fast, the queue is full, or too many wrong keys came from here: see `Retry-After`.",
     "default": "Any other refusal.",
 }
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
@@ -43,11 +44,23 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def body(model: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
     """Documents a body that the route reads itself (`api.body.JsonObject`)."""
     schema = {"$ref": REF.format(model=model.__name__)}
-    content = {"application/json": {"schema": schema, "examples": {"example": {"value": example}}}}
+    content = {"application/json": {"schema": schema, "examples": {"example": {"value": given}}}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def edit(model: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
+    """Documents the body of a PATCH, and the header that says which version it is meant for."""
+    if_match = {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "maxLength": 1000},
+        "description": "The `ETag` of what you read; refused with 412 when it is no longer that.",
+    }
+    return {**body(model, given), "parameters": [if_match]}
 
 
 class Document:
@@ -93,6 +106,7 @@ def make(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas |= _schemas([Problem, *models])
+    made["components"]["responses"] = _refusals()
     made["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key, `nl_…`; `normlab keys` makes one."},
         "session": {"type": "apiKey", "in": "cookie", "name": "normlab_session", "description": "`normlab login`."},
@@ -117,10 +131,25 @@ def _operations(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _document_refusals(operation: dict[str, Any], *, public: bool) -> None:
-    content = {PROBLEM_JSON: {"schema": {"$ref": REF.format(model="Problem")}}}
-    for status, meaning in REFUSALS.items():
-        if not (public and status in {"401", "403"}):
-            operation["responses"][status] = {"description": meaning, "content": content}
+    for status in REFUSALS:
+        if not (public and status in {"401", "403", "429"}):
+            operation["responses"][status] = {"$ref": f"#/components/responses/{status}"}
+
+
+def _refusals() -> dict[str, Any]:
+    """The answers that every operation may give, each with an example of every kind of problem it can be."""
+    return {status: _refusal(status, meaning) for status, meaning in REFUSALS.items()}
+
+
+def _refusal(status: str, meaning: str) -> dict[str, Any]:
+    codes = [code for code, kind in PROBLEMS.items() if status == _documented_at(kind.status)]
+    examples = {code: {"value": example(code)} for code in codes}
+    content = {"schema": {"$ref": REF.format(model="Problem")}, "examples": examples}
+    return {"description": meaning, "content": {PROBLEM_JSON: content}}
+
+
+def _documented_at(status: int) -> str:
+    return str(int(status)) if str(int(status)) in REFUSALS else "default"
 
 
 def text(made: dict[str, Any]) -> str:

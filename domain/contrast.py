@@ -80,7 +80,7 @@ def make_side(grouped: Grouped, metric: Metric, baseline: Mapping[str, Any]) -> 
     counted = [run for run in runs if run.status == "succeeded" and run.value is not None and run not in diverged]
     values = [SeedValue(seed=run.seed, value=(run.value or 0.0) * metric.scale, run_id=run.run_id) for run in counted]
     numbers = [value.value for value in values]
-    status = Counter(run.status for run in runs)
+    status: Counter[str] = Counter(run.status for run in runs)
     mean = t_interval(numbers)
     group = Group(
         key=grouped.key,

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.run import Outcome, RunStatus
+
 __all__ = ["RunResult"]
 
 
@@ -15,8 +17,8 @@ class RunResult(BaseModel):
     run_id: str
     job_id: str
     seed: int
-    status: str
-    outcome: str | None = None
+    status: RunStatus
+    outcome: Outcome | None = None
     spec: dict[str, Any]
     """As `domain.job.flat` gives it."""
     value: float | None = None

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -161,8 +161,8 @@ class Run(Record):
     responsible: Responsible | None
     message: str | None
     queue: str
-    device: str
-    """`auto`, `cpu` or `cuda`: where the spec allows it to run."""
+    device: Literal["auto", "cpu", "cuda"]
+    """Where the spec allows it to run."""
     priority: int
     attempt: int
     """Attempts that count: claims less those that were drained or paused."""
@@ -203,8 +203,8 @@ class Attempt(Record):
     start_step: int
     """Step of the checkpoint it resumed from, 0 for a fresh start."""
     ended_at: datetime | None
-    ending: str | None
-    """succeeded, failed, cancelled, paused, drained, retried or lost; None while it runs."""
+    ending: Literal["succeeded", "failed", "cancelled", "paused", "drained", "retried", "lost"] | None
+    """None while it runs."""
     exit_code: int | None
     signal: int | None
     reason: str | None
@@ -239,13 +239,11 @@ class Worker(Record):
     host: str
     pid: int
     queues: list[str]
-    device: str
-    """`cpu` or `cuda`."""
+    device: Literal["cpu", "cuda"]
     device_name: str
     devices: list[str] | None
     """Those it takes runs for: with a GPU mostly both. None for a worker that began before it told."""
-    status: str
-    """idle, busy, draining, stopped or lost."""
+    status: Literal["idle", "busy", "draining", "stopped", "lost"]
     draining: bool
     run_id: str | None
     started_at: datetime

@@ -1,5 +1,7 @@
 """Is the process alive, and can it do its work."""
 
+from typing import Literal
+
 import redis
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
@@ -19,7 +21,7 @@ BROKER_SECONDS = 2.0
 class Alive(BaseModel):
     """The process answers."""
 
-    status: str = "ok"
+    status: Literal["ok"] = "ok"
     version: str
 
 

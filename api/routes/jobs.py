@@ -13,7 +13,7 @@ from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
-from api.openapi import body
+from api.openapi import body, edit
 from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
 from domain.job import Job, JobRequest, Line, Notes, Tags, parse_job, spec_hash
@@ -113,14 +113,14 @@ def read_job(request: Request, database: CurrentDatabase, job_id: JobId) -> Resp
 @router.patch(
     "/{job_id}",
     response_model=Job,
-    openapi_extra=body(JobEdit, {"name": "first try", "tags": {"by": "ann"}, "notes": "The warm-up was too short."}),
+    openapi_extra=edit(JobEdit, {"name": "first try", "tags": {"by": "ann"}, "notes": "The warm-up was too short."}),
 )
 def edit_job(request: Request, raw: JsonObject, database: CurrentDatabase, job_id: JobId) -> Response:
     """Change name, tags or notes; what is left out stays. With `If-Match` only if nothing changed since; else 412."""
-    edit = validated(JobEdit, raw)
+    wanted = validated(JobEdit, raw)
     with database.write() as c:
         require_current(request, jobs.get(c, job_id))
-        return answered(request, jobs.edit(c, job_id, **edit.model_dump(exclude_unset=True)))
+        return answered(request, jobs.edit(c, job_id, **wanted.model_dump(exclude_unset=True)))
 
 
 @router.delete("/{job_id}", status_code=204)

@@ -14,7 +14,7 @@ from api.errors import BadParameter
 from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
-from api.openapi import body
+from api.openapi import body, edit
 from api.parameters import Cursor, Limit, Search, StudyId
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
 from domain.job import Job, Notes, Tags
@@ -152,15 +152,15 @@ def read_study_results(
 @router.patch(
     "/{study}",
     response_model=Study,
-    openapi_extra=body(StudyEdit, {"tags": {"course": "dl-101"}, "notes": "Batch norm fails below a batch of 4."}),
+    openapi_extra=edit(StudyEdit, {"tags": {"course": "dl-101"}, "notes": "Batch norm fails below a batch of 4."}),
 )
 def edit_study(request: Request, raw: JsonObject, database: CurrentDatabase, study: StudyId) -> Response:
     """Change tags or notes; what is left out stays. With `If-Match` only if nothing changed since; else 412."""
-    edit = validated(StudyEdit, raw)
+    wanted = validated(StudyEdit, raw)
     with database.write() as c:
         found = studies.get(c, study)
         require_current(request, found)
-        return answered(request, studies.edit(c, found.id, **edit.model_dump(exclude_unset=True)))
+        return answered(request, studies.edit(c, found.id, **wanted.model_dump(exclude_unset=True)))
 
 
 @router.delete("/{study}", status_code=204)

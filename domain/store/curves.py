@@ -29,8 +29,8 @@ class Mark(Record):
 
     x: float
     step: int
-    kind: str
-    """"NaN", "Infinity" or "-Infinity": the first of them."""
+    kind: Literal["NaN", "Infinity", "-Infinity"]
+    """The first of them."""
     count: int
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +26,7 @@ class StoredLine(Record):
     """The attempt that wrote it."""
     number: int
     at: datetime
-    stream: str
+    stream: Literal["out", "error"]
     line: str
 
 

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api import openapi
 from api.application import create_app
+from api.errors import PROBLEMS
 from domain.database import Database
 from domain.settings import Settings
 from tests.api import specs
@@ -59,8 +60,41 @@ def test_operations_have_stable_names_examples_and_refusals() -> None:
     assert "HTTPValidationError" not in json.dumps(DOCUMENT)
 
 
+def test_every_kind_of_problem_is_an_example_of_the_answer_that_carries_it() -> None:
+    schema = {**DOCUMENT["components"]["schemas"]["Problem"], "components": DOCUMENT["components"]}
+    seen: set[str] = set()
+    for status, response in DOCUMENT["components"]["responses"].items():
+        for code, example in response["content"]["application/problem+json"]["examples"].items():
+            jsonschema_rs.validate(schema, example["value"])
+            assert status in {str(example["value"]["status"]), "default"}
+            seen.add(code)
+    assert seen == set(PROBLEMS)
+
+
+CLOSED = {
+    "status", "outcome", "phase", "responsible", "request", "device", "ending", "stream", "level", "verdict", "method",
+}  # fmt: skip
+"""Names of fields that hold one of a few words, wherever they stand."""
+
+
+def test_what_holds_one_of_a_few_words_lists_them() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            if field in CLOSED:
+                assert closed(described), (name, field, described)
+
+
+def closed(described: dict[str, Any]) -> bool:
+    """Whether a schema lists what it allows, itself or in what it refers to; numbers and null need no list."""
+    if "$ref" in described:
+        return closed(DOCUMENT["components"]["schemas"][described["$ref"].rpartition("/")[2]])
+    if "anyOf" in described:
+        return all(closed(each) for each in described["anyOf"])
+    return "enum" in described or "const" in described or described.get("type") in {"integer", "null", "object"}
+
+
 def test_every_reference_of_the_document_leads_somewhere() -> None:
-    known = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() for name in each}
     assert set(references(DOCUMENT)) <= known
 
 
@@ -127,7 +161,7 @@ def test_answers_to_submissions_match_the_document(api: TestClient) -> None:
         responses = DOCUMENT["paths"][path]["post"]["responses"]
         check(api.post(path, json=body).json(), responses["201"])
         check(api.post(path, json=body, params={"dry_run": True}).json(), responses["200"])
-        check(api.post(path, json={"hue": 1}).json(), responses["422"])
+        check(api.post(path, json={"hue": 1}).json(), DOCUMENT["components"]["responses"]["422"])
 
 
 def test_the_examples_of_the_document_are_accepted(api: TestClient) -> None:
