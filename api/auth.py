@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.context import context_of
 from api.errors import ForgedRequest, Refusal, answer, wants_page
 from api.limits import SAFE_METHODS
-from domain.errors import NormLabError, NotAllowed, NotAuthenticated
+from domain.errors import NormLabError, NotAllowed, NotAuthenticated, NotYours
 from domain.store import keys
 from domain.store.keys import ApiKey
 
@@ -100,6 +100,12 @@ def require(key: ApiKey, scope: str) -> None:
     """Raises NotAllowed unless the key has the scope; `admin` includes `write`, `write` includes `read`."""
     if not any(key.may(each) for each in keys.SCOPES[keys.SCOPES.index(scope) :]):
         raise NotAllowed(scope)
+
+
+def require_owner(key: ApiKey, owner: str | None) -> None:
+    """Raises NotYours unless the key is of that owner, or may everything (docs/decisions)."""
+    if owner is not None and key.owner != owner and not key.may("admin"):
+        raise NotYours(owner)
 
 
 def _nobody_asks() -> ApiKey:

@@ -244,6 +244,11 @@ DOMAIN: dict[type[domain.NormLabError], _Kind] = {
         {"WWW-Authenticate": 'Bearer realm="normlab"'},
     ),
     domain.NotAllowed: _Kind(HTTPStatus.FORBIDDEN, "not-allowed", "The key is valid and lacks the scope this needs."),
+    domain.NotYours: _Kind(
+        HTTPStatus.FORBIDDEN,
+        "not-yours",
+        "Everybody reads everything; only admins change what is another owner's.",
+    ),
     domain.DatabaseNotReady: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "database-not-ready", "The database is not at the revision this version needs."
     ),

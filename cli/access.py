@@ -30,24 +30,26 @@ def list_keys(as_json: Json = False) -> None:
     rows = [
         (
             key["id"],
+            key["owner"],
             key["name"],
             ", ".join(key["scopes"]),
             *((key[at] or "")[:19] for at in ("created_at", "expires_at", "revoked_at")),
         )
         for key in records
     ]
-    console.print(table(None, ("id", "name", "scopes", "created", "expires", "revoked"), rows))
+    console.print(table(None, ("id", "owner", "name", "scopes", "created", "expires", "revoked"), rows))
 
 
 @keys.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
+    owner: Annotated[str | None, typer.Option(help="Whose key it is; default yours.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="read, write or admin; several times for several.")] = None,
     days: Annotated[float | None, typer.Option(help="How long it is valid; default until it is revoked.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print its token, which is shown this once."""
-    body = {"name": name, **({"scopes": scope} if scope else {}), "days": days}
+    body = {"name": name, "owner": owner, **({"scopes": scope} if scope else {}), "days": days}
     answer = connect().post("/v1/keys", body)
     if as_json:
         print_json(answer)

@@ -28,16 +28,22 @@ def ls(
     study: Annotated[str | None, typer.Option(help="Only of this study (id or name).")] = None,
     job: Annotated[str | None, typer.Option(help="Only of this job.")] = None,
     status: Annotated[str | None, typer.Option(help="Only runs in this status.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what this owner submitted.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
 ) -> None:
     """List studies, jobs, runs or workers, the newest first."""
-    given = {"--study": study, "--job": job, "--status": status}
+    given = {"--study": study, "--job": job, "--status": status, "--owner": owner}
     misplaced = [name for name, value in given.items() if value is not None and name not in FILTERS[what]]
     if misplaced:
         raise CommandError(f"{misplaced[0]} does not apply to {what.value}.", code=ExitCode.BAD_INPUT)
     client = connect()
-    query = {"study": locate(client, study, kinds=("study",)).id if study else None, "job": job, "status": status}
+    query = {
+        "study": locate(client, study, kinds=("study",)).id if study else None,
+        "job": job,
+        "status": status,
+        "owner": owner,
+    }
     records = list(client.pages(f"/v1/{what.value}", limit=limit, **query))
     if as_json:
         print_json(records)
@@ -137,9 +143,9 @@ def _artifact_row(artifact: Record) -> Sequence[Any]:
 
 
 FILTERS: dict[Listing, tuple[str, ...]] = {
-    Listing.STUDIES: (),
-    Listing.JOBS: ("--study",),
-    Listing.RUNS: ("--study", "--job", "--status"),
+    Listing.STUDIES: ("--owner",),
+    Listing.JOBS: ("--study", "--owner"),
+    Listing.RUNS: ("--study", "--job", "--status", "--owner"),
     Listing.WORKERS: (),
 }
 ARTIFACTS = (("file", "step", "bytes", "download"), _artifact_row)

@@ -9,6 +9,7 @@ NormLabError
 ├── InvalidCursor          a page cursor this service did not write (400)
 ├── NotAuthenticated       no key, a wrong one, a revoked or expired one (401)
 ├── NotAllowed             the key's scopes do not cover this (403)
+├── NotYours               the thing belongs to another owner, and the key is no admin's (403)
 ├── StaleToken             a write with a fencing token that is no longer the run's (the writer must stop)
 ├── DatabaseNotReady       the schema is not at head
 ├── DatabaseTooNew         the schema is of a later release
@@ -93,6 +94,14 @@ class NotAllowed(NormLabError):
     def __init__(self, scope: str) -> None:
         self.scope = scope
         super().__init__(f"This key may not do that: it lacks the scope {scope!r}.")
+
+
+class NotYours(NormLabError):
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        super().__init__(
+            f"This belongs to {owner!r}: only a key of that owner, or one with the scope 'admin', changes it."
+        )
 
 
 class StaleToken(NormLabError):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api.answers import PageOf, answered, paged
 from api.asking import Asked
-from api.auth import CurrentKey
+from api.auth import CurrentKey, require_owner
 from api.body import JsonObject, validated
 from api.comparing import Answer, answer, answer_saved, of_parameters, refuse_unknown
 from api.context import CurrentCatalog, CurrentDatabase
@@ -140,9 +140,10 @@ def read_saved_comparison(
 
 
 @router.delete("/{comparison_id}", status_code=204)
-def delete_comparison(database: CurrentDatabase, comparison_id: ComparisonId) -> Response:
+def delete_comparison(database: CurrentDatabase, key: CurrentKey, comparison_id: ComparisonId) -> Response:
     """Forget a saved question. The jobs it compares stay."""
     with database.write() as c:
+        require_owner(key, comparisons.get(c, comparison_id).owner)
         comparisons.delete_comparison(c, comparison_id)
     return Response(status_code=204)
 

@@ -7,14 +7,14 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api.answers import PageOf, answered, ask_again, paged, require_current
-from api.auth import CurrentKey
+from api.auth import CurrentKey, require_owner
 from api.body import JsonObject, validated
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body, edit
-from api.parameters import Cursor, JobId, Limit, Only, Search, Statuses
+from api.parameters import Cursor, JobId, Limit, Only, Owner, Search, Statuses
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
 from domain.job import Job, JobRequest, Line, Notes, Tags, parse_job, spec_hash
 from domain.run import Action
@@ -82,6 +82,7 @@ def create_job(
 def list_jobs(
     request: Request,
     database: CurrentDatabase,
+    owner: Owner = None,
     study: Only = None,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
     queue: Only = None,
@@ -97,7 +98,7 @@ def list_jobs(
     of = {"dataset": dataset, "architecture": architecture, "normalization": normalization, "spec_hash": spec_hash}
     with database.read() as c:
         found = jobs.page(
-            c, **of, study_id=study, status=status, queue=queue, search=search, cursor=cursor, limit=limit
+            c, **of, owner=owner, study_id=study, status=status, queue=queue, search=search, cursor=cursor, limit=limit
         )
     return paged(request, found)
 
@@ -115,26 +116,30 @@ def read_job(request: Request, database: CurrentDatabase, job_id: JobId) -> Resp
     response_model=Job,
     openapi_extra=edit(JobEdit, {"name": "first try", "tags": {"by": "ann"}, "notes": "The warm-up was too short."}),
 )
-def edit_job(request: Request, raw: JsonObject, database: CurrentDatabase, job_id: JobId) -> Response:
+def edit_job(request: Request, raw: JsonObject, database: CurrentDatabase, key: CurrentKey, job_id: JobId) -> Response:
     """Change name, tags or notes; what is left out stays. With `If-Match` only if nothing changed since; else 412."""
     wanted = validated(JobEdit, raw)
     with database.write() as c:
-        require_current(request, jobs.get(c, job_id))
+        found = jobs.get(c, job_id)
+        require_owner(key, found.owner)
+        require_current(request, found)
         return answered(request, jobs.edit(c, job_id, **wanted.model_dump(exclude_unset=True)))
 
 
 @router.delete("/{job_id}", status_code=204)
-def delete_job(database: CurrentDatabase, settings: CurrentSettings, job_id: JobId) -> Response:
+def delete_job(database: CurrentDatabase, settings: CurrentSettings, key: CurrentKey, job_id: JobId) -> Response:
     """Delete a job whose runs have all ended, with their metrics and checkpoints."""
     with database.write() as c:
+        require_owner(key, jobs.get(c, job_id).owner)
         deleted = jobs.delete_job(c, job_id)
     remove_runs(settings.runs_dir, deleted)
     return Response(status_code=204)
 
 
 @router.post("/{job_id}/{action}", response_model=Job)
-def act_on_job(request: Request, database: CurrentDatabase, job_id: JobId, action: Action) -> Response:
+def act_on_job(request: Request, database: CurrentDatabase, key: CurrentKey, job_id: JobId, action: Action) -> Response:
     """Cancel, pause, resume or retry every run of the job to which it applies."""
     with database.write() as c:
+        require_owner(key, jobs.get(c, job_id).owner)
         runs.request_job(c, job_id, action)
         return answered(request, jobs.get(c, job_id))

@@ -13,7 +13,7 @@ from api.context import CurrentDatabase, CurrentSettings
 from api.openapi import body
 from api.parameters import Cursor, Limit
 from domain.clock import now
-from domain.job import Line
+from domain.job import TEXT, Line
 from domain.store import keys
 from domain.store.keys import ApiKey
 from domain.training import Strict
@@ -26,6 +26,8 @@ class KeyRequest(Strict):
     """A key to make."""
 
     name: Annotated[Line, Field(min_length=1)]
+    owner: Annotated[str, Field(min_length=1, max_length=64, pattern=TEXT)] | None = None
+    """Whose key it is; without it, of whoever makes it. What is submitted with it belongs to that owner."""
     scopes: list[Literal["read", "write", "admin"]] = Field(default=["read", "write"], min_length=1)
     days: Annotated[float, Field(gt=0, le=3650)] | None = None
     """How long it is valid; without it, until it is revoked."""
@@ -55,14 +57,16 @@ def list_keys(request: Request, database: CurrentDatabase, cursor: Cursor = None
     "/keys",
     status_code=201,
     response_model=NewKey,
-    openapi_extra=body(KeyRequest, {"name": "notebook", "scopes": ["read"]}),
+    openapi_extra=body(KeyRequest, {"name": "notebook", "owner": "ann", "scopes": ["read", "write"]}),
 )
 def create_key(raw: JsonObject, database: CurrentDatabase, key: AdminKey) -> Response:
     """Make a key. Its token is in this answer and nowhere else."""
     wanted = validated(KeyRequest, raw)
     with database.write() as c:
         expires = None if wanted.days is None else now(c) + timedelta(days=wanted.days)
-        made, token = keys.create(c, owner=key.owner, name=wanted.name, scopes=wanted.scopes, expires_at=expires)
+        made, token = keys.create(
+            c, owner=wanted.owner or key.owner, name=wanted.name, scopes=wanted.scopes, expires_at=expires
+        )
     record = NewKey(**made.model_dump(), token=token)
     headers = {"Location": f"/v1/keys/{made.id}"}
     return Response(json_of(record), status_code=201, media_type="application/json", headers=headers)

@@ -10,12 +10,13 @@ from fastapi.responses import StreamingResponse
 
 from api.answers import PageOf, answered, ask_again, listed, paged
 from api.artifacts import log_text
+from api.auth import CurrentKey, require_owner
 from api.context import CurrentDatabase
-from api.parameters import Cursor, Limit, Only, RunId, SeqCursor, Statuses, Wait
+from api.parameters import Cursor, Limit, Only, Owner, RunId, SeqCursor, Statuses, Wait
 from domain.database import Database
 from domain.event import Event
 from domain.run import Action, Attempt, Checkpoint, Outcome, Run
-from domain.store import events, logs, metrics, runs
+from domain.store import events, jobs, logs, metrics, runs
 from domain.store.logs import StoredLine
 from domain.store.metrics import Summary
 
@@ -38,6 +39,7 @@ LineCursor = Annotated[
 def list_runs(
     request: Request,
     database: CurrentDatabase,
+    owner: Owner = None,
     job: Only = None,
     study: Only = None,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
@@ -50,7 +52,7 @@ def list_runs(
     """Runs, the newest first."""
     wanted = {"job_id": job, "study_id": study, "outcome": outcome, "queue": queue, "worker": worker}
     with database.read() as c:
-        found = runs.page(c, **wanted, status=status, cursor=cursor, limit=limit)
+        found = runs.page(c, **wanted, owner=owner, status=status, cursor=cursor, limit=limit)
     return paged(request, found)
 
 
@@ -139,8 +141,9 @@ def read_run_metrics(request: Request, database: CurrentDatabase, run_id: RunId)
 
 
 @router.post("/{run_id}/{action}", response_model=Run)
-def act_on_run(request: Request, database: CurrentDatabase, run_id: RunId, action: Action) -> Response:
+def act_on_run(request: Request, database: CurrentDatabase, key: CurrentKey, run_id: RunId, action: Action) -> Response:
     """Cancel, pause, resume or retry. A running run is asked, and does it at its next step; a retry is a new run."""
     with database.write() as c:
+        require_owner(key, jobs.get(c, runs.get(c, run_id).job_id).owner)
         run = runs.request(c, run_id, action)
     return answered(request, run)

@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api.answers import PageOf, answered, ask_again, paged, require_current
-from api.auth import CurrentKey
+from api.auth import CurrentKey, require_owner
 from api.body import JsonObject, validated
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.errors import BadParameter
@@ -15,7 +15,7 @@ from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body, edit
-from api.parameters import Cursor, Limit, Search, StudyId
+from api.parameters import Cursor, Limit, Owner, Search, StudyId
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
 from domain.job import Job, Notes, Tags
 from domain.metric import MetricChoice, describe_metric, metric_problem
@@ -93,11 +93,16 @@ def create_study(
 
 @router.get("", response_model=PageOf[Study])
 def list_studies(
-    request: Request, database: CurrentDatabase, search: Search = None, cursor: Cursor = None, limit: Limit = 50
+    request: Request,
+    database: CurrentDatabase,
+    owner: Owner = None,
+    search: Search = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """Studies, the newest first."""
     with database.read() as c:
-        return paged(request, studies.page(c, search=search, cursor=cursor, limit=limit))
+        return paged(request, studies.page(c, owner=owner, search=search, cursor=cursor, limit=limit))
 
 
 @router.get("/{study}", response_model=Study)
@@ -154,28 +159,35 @@ def read_study_results(
     response_model=Study,
     openapi_extra=edit(StudyEdit, {"tags": {"course": "dl-101"}, "notes": "Batch norm fails below a batch of 4."}),
 )
-def edit_study(request: Request, raw: JsonObject, database: CurrentDatabase, study: StudyId) -> Response:
+def edit_study(
+    request: Request, raw: JsonObject, database: CurrentDatabase, key: CurrentKey, study: StudyId
+) -> Response:
     """Change tags or notes; what is left out stays. With `If-Match` only if nothing changed since; else 412."""
     wanted = validated(StudyEdit, raw)
     with database.write() as c:
         found = studies.get(c, study)
+        require_owner(key, found.owner)
         require_current(request, found)
         return answered(request, studies.edit(c, found.id, **wanted.model_dump(exclude_unset=True)))
 
 
 @router.delete("/{study}", status_code=204)
-def delete_study(database: CurrentDatabase, settings: CurrentSettings, study: StudyId) -> Response:
+def delete_study(database: CurrentDatabase, settings: CurrentSettings, key: CurrentKey, study: StudyId) -> Response:
     """Delete a study whose runs have all ended, with its jobs, metrics and checkpoints. Needs its id, not its name."""
     with database.write() as c:
+        require_owner(key, studies.get(c, study).owner)
         deleted = studies.delete_study(c, study)
     remove_runs(settings.runs_dir, deleted)
     return Response(status_code=204)
 
 
 @router.post("/{study}/{action}", response_model=Study)
-def act_on_study(request: Request, database: CurrentDatabase, study: StudyId, action: Action) -> Response:
+def act_on_study(
+    request: Request, database: CurrentDatabase, key: CurrentKey, study: StudyId, action: Action
+) -> Response:
     """Cancel, pause, resume or retry every run of the study to which it applies."""
     with database.write() as c:
         found = studies.get(c, study)
+        require_owner(key, found.owner)
         runs.request_study(c, found.id, action)
         return answered(request, studies.get(c, found.id))

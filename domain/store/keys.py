@@ -23,7 +23,7 @@ from domain.store.pages import Page
 from domain.tables import api_key, login_code, session
 
 SCOPES = ("read", "write", "admin")
-"""Read everything; submit and steer; make keys and delete what others own."""
+"""Read everything; submit and steer one's own; make keys, and change what others own (docs/decisions)."""
 PREFIX = "nl"
 
 

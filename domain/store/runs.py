@@ -15,7 +15,7 @@ from domain.store.endings import finish, lose, release
 from domain.store.pages import Page
 from domain.store.reports import bad_checkpoint, drop_old_checkpoints, report, saved_checkpoint
 from domain.store.requests import request, request_job, request_study
-from domain.tables import attempt, checkpoint, event, run
+from domain.tables import attempt, checkpoint, event, job, run
 
 __all__ = [
     "attempts",
@@ -79,6 +79,7 @@ def page(
     outcome: str | None = None,
     queue: str | None = None,
     worker: str | None = None,
+    owner: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Run]:
@@ -88,6 +89,8 @@ def page(
     for name, value in wanted.items():
         if value is not None:
             query = query.where(run.c[name] == value)
+    if owner is not None:
+        query = query.where(run.c.job_id.in_(select(job.c.id).where(job.c.owner == owner)))
     if status:
         query = query.where(run.c.status.in_(status))
     return pages.fetch(c, query, run, _records, cursor=cursor, limit=limit)

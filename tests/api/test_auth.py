@@ -167,3 +167,39 @@ def test_no_secret_reaches_the_database_as_it_is(api: TestClient, stranger: Test
     stored = b"".join(path.read_bytes() for path in settings.data_dir.glob("normlab.db*"))
     assert token.split("_")[2].encode() not in stored
     assert secret.encode() not in stored
+
+
+def test_everybody_reads_everything_and_changes_what_is_their_own(
+    api: TestClient, stranger: TestClient, store: Database
+) -> None:
+    _, ann = made(store, "read", "write")
+    study = api.post("/v1/studies", json=specs.study()).json()["id"]
+    job = api.post("/v1/jobs", json=specs.job()).json()["id"]
+    run = api.get("/v1/runs", params={"job": job, "limit": 1}).json()["data"][0]["id"]
+    for path in (f"studies/{study}", f"jobs/{job}", f"runs/{run}"):
+        assert stranger.get(f"/v1/{path}", headers=ann).status_code == 200
+        refused = [stranger.post(f"/v1/{path}/cancel", headers=ann)]
+        if not path.startswith("runs"):
+            refused.append(stranger.patch(f"/v1/{path}", json={"notes": "mine"}, headers=ann))
+            refused.append(stranger.delete(f"/v1/{path}", headers=ann))
+        assert [(answer.status_code, answer.json()["type"]) for answer in refused] == (
+            [(403, "/problems/not-yours")] * len(refused)
+        )
+        assert "'owner'" in refused[0].json()["detail"]
+    own = stranger.post("/v1/jobs", json=specs.job(), headers=ann).json()["id"]
+    assert stranger.patch(f"/v1/jobs/{own}", json={"notes": "mine"}, headers=ann).status_code == 200
+    assert stranger.post(f"/v1/jobs/{own}/cancel", headers=ann).status_code == 200
+    assert api.delete(f"/v1/jobs/{own}").status_code == 204
+
+
+def test_lists_are_filtered_by_owner(api: TestClient, stranger: TestClient) -> None:
+    key = api.post("/v1/keys", json={"name": "notebook", "owner": "bob"}).json()
+    assert key["owner"] == "bob"
+    bob = {"Authorization": f"Bearer {key['token']}"}
+    api.post("/v1/jobs", json=specs.job(seeds=3))
+    study = stranger.post("/v1/studies", json=specs.study(), headers=bob).json()["id"]
+    for path, of_bob, of_owner in (("studies", 1, 0), ("jobs", 4, 1), ("runs", 12, 3)):
+        for owner, count in (("bob", of_bob), ("owner", of_owner), ("nobody", 0)):
+            found = api.get(f"/v1/{path}", params={"owner": owner}).json()["data"]
+            assert len(found) == count, (path, owner)
+    assert api.get("/v1/studies", params={"owner": "bob"}).json()["data"][0]["id"] == study
