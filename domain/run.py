@@ -97,7 +97,6 @@ class Reason(StrEnum):
     DATASET = "dataset"
     ERROR = "error"
     PREEMPTED = "preempted"
-    POISON = "poison"
 
 
 def signal_reason(number: int) -> str:

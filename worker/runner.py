@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from worker.protocol.exits import FENCED, PREEMPTED
+from worker.protocol.exits import FENCED, PREEMPTED, STORAGE
 from worker.protocol.lifeline import offer_to_oom_killer, tie_to_parent
 
 _LOOK = 0.5
@@ -101,7 +101,7 @@ def _serve(post: Post, preempted: threading.Event) -> int:
     from domain.settings import Settings
     from worker.protocol.assignment import Assignment
     from worker.training.attempt import carry_out
-    from worker.training.desk import FencedError
+    from worker.training.desk import NO_SPACE, FencedError
     from worker.training.warmup import describe_device, warm_up
 
     settings = Settings()
@@ -114,6 +114,11 @@ def _serve(post: Post, preempted: threading.Event) -> int:
             clean = carry_out(assignment, settings, post.standing, post.nudge)
         except FencedError:
             return FENCED
+        except OSError as error:
+            # It could not even be said in the spool what went wrong.
+            if error.errno not in NO_SPACE:
+                raise
+            return STORAGE
         post.standing.fence_at = math.inf
         post.nudge()
         if not clean:

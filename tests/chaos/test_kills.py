@@ -8,11 +8,14 @@ import os
 import statistics
 import uuid
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.client import Client
+from domain.database import Database
+from domain.settings import Settings
 from tests.chaos.evidence import evidence, gaps, violations
 from tests.chaos.following import Follower
 from tests.chaos.killing import History, Killer, patiently
@@ -62,6 +65,7 @@ def test_kills_leave_no_trace(stack: RunningStack, capsys: pytest.CaptureFixture
         history.note("all studies are done")
         found = gaps(client, runs=4 * (1 + len(studies)))
         found += [text for study in studies for text in violations(client, runs_dir, study)]
+        found += damage(stack.directory)
         found += follower.problems(runs=4 * (1 + len(studies)))
         for study in studies:
             found += differences(expected, evidence(client, runs_dir, study))
@@ -73,6 +77,15 @@ def test_kills_leave_no_trace(stack: RunningStack, capsys: pytest.CaptureFixture
         print(history)
         print(stack.logs())
         raise
+
+
+def damage(directory: Path) -> list[str]:
+    """What SQLite finds wrong with its file."""
+    database = Database.open(Settings(data_dir=directory))
+    with database.read() as c:
+        said = c.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    database.close()
+    return [text for text in said if text != "ok"]
 
 
 def differences(expected: dict[Any, Any], got: dict[Any, Any]) -> list[str]:

@@ -62,9 +62,15 @@ class Plant:
         with self.database.read() as c:
             return runs.get(c, run_id)
 
-    def ended(self, run_id: str, *, seconds: float = 60) -> Run:
-        """The run once it is final."""
-        wait_until(lambda: self.run(run_id).status.is_final, f"the end of {run_id}", seconds, self.words)
+    def ended(self, run_id: str, *, seconds: float = 60, restarting: bool = False) -> Run:
+        """The run once it is final; `restarting` starts a worker that ended by itself anew, as `normlab up` does."""
+
+        def is_final() -> bool:
+            if restarting and self.processes["worker"].poll() is not None:
+                self.start("worker")
+            return self.run(run_id).status.is_final
+
+        wait_until(is_final, f"the end of {run_id}", seconds, self.words)
         return self.run(run_id)
 
     def words(self) -> str:

@@ -4,3 +4,5 @@ PREEMPTED = 75
 """After a checkpoint on somebody's TERM (EX_TEMPFAIL: try again)."""
 FENCED = 76
 """No heartbeat got through for too long."""
+STORAGE = 74
+"""The disk is full: not even the spool could be written (EX_IOERR)."""

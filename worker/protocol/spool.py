@@ -83,8 +83,15 @@ class SpoolWriter:
         """Bytes."""
 
     def write(self, message: dict[str, Any]) -> None:
+        """Append a message. Raises OSError when the disk refuses; then nothing of it is left in the file."""
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        self._file.write(line)
+        try:
+            left = line
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(self.written)
+            raise
         self.written += len(line)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from domain.report import Ending
 from domain.run import Orders, Outcome, Reason, Responsible, signal_reason
-from worker.protocol.exits import FENCED, PREEMPTED
+from worker.protocol.exits import FENCED, PREEMPTED, STORAGE
 from worker.supervising.oom_kills import oom_kills
 
 GivenBack = Literal["drained", "paused"]
@@ -47,6 +47,9 @@ def diagnose_death(status: int, oom_kills_before: int) -> Ending:
         return Ending.failed(Responsible.TRANSIENT, Reason.LOST_WORKER, words, exit_code=status)
     if status == PREEMPTED:
         return Ending.failed(Responsible.TRANSIENT, Reason.PREEMPTED, "The runner was asked to end", exit_code=status)
+    if status == STORAGE:
+        words = "The disk is full: the runner could write neither its metrics nor its log. Make room"
+        return Ending.failed(Responsible.TRANSIENT, Reason.STORAGE, words, exit_code=status)
     if status >= 0:
         words = f"The runner ended with status {status} without saying why; see the run's log"
         return Ending.failed(Responsible.INTERNAL, Reason.ERROR, words, exit_code=status)

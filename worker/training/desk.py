@@ -20,7 +20,7 @@ from worker.training.thinning import thin
 
 MEASURED_OR_TRAINED = ("train_", *MEASURED)
 """Series with a value every few steps: curves say more of them than lines would."""
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def log(sentence: str) -> None:
@@ -60,6 +60,11 @@ class Standing:
     def is_fenced(self) -> bool:
         return uptime() > self.fence_at
 
+    def check(self, now: float) -> None:
+        """Raise FencedError when the run is no longer ours."""
+        if now > self.fence_at:
+            raise FencedError
+
 
 class RunnerDesk:
     """The trainer's Desk inside a runner."""
@@ -90,15 +95,14 @@ class RunnerDesk:
             )
         self._is_thinning = left_out > 0
         _log_results(points)
-        self._spool.write({"kind": "points", "points": points, "at": time.time(), "seconds": self._seconds})
+        self._tell({"kind": "points", "points": points, "at": time.time(), "seconds": self._seconds})
 
     def phase(self, phase: Phase) -> None:
-        self._spool.write({"kind": "phase", "phase": phase})
+        self._tell({"kind": "phase", "phase": phase})
 
     def pulse(self, step: int) -> None:
         now = uptime()
-        if now > self._standing.fence_at:
-            raise FencedError
+        self._standing.check(now)
         self._pulse.step(step, now)
 
     def expect(self, progress: float, seconds: float, seconds_left: float | None) -> None:
@@ -128,7 +132,7 @@ class RunnerDesk:
         try:
             saved = checkpoint.write(path, lambda directory: state.save(learner, progress, directory))
         except OSError as error:
-            if error.errno not in _NO_SPACE:
+            if error.errno not in NO_SPACE:
                 raise
             self._failed_saves += 1
             if self._failed_saves > 1:
@@ -173,8 +177,13 @@ class RunnerDesk:
         self._say({"kind": "note", "event": kind, "level": level, "message": sentence})
 
     def _say(self, message: dict[str, Any]) -> None:
-        self._spool.write(message)
+        self._tell(message)
         self._nudge()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """Write into the spool; a process that was frozen finds out here, or at its next step, that it lost the run."""
+        self._standing.check(uptime())
+        self._spool.write(message)
 
 
 def _describe(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from domain.report import Ending
 from domain.run import Orders, Outcome, Reason, Responsible, RunStatus
-from worker.protocol.exits import FENCED, PREEMPTED
+from worker.protocol.exits import FENCED, PREEMPTED, STORAGE
 from worker.supervising.diagnosis import how_it_ended
 
 LATE = Ending.failed(Responsible.SPEC, Reason.DEADLINE, "time over")
@@ -33,6 +33,7 @@ def test_a_kill_while_the_kernel_ran_out_of_memory_is_host_memory() -> None:
 def test_exit_statuses_that_mean_something() -> None:
     assert ended(FENCED).reason == Reason.LOST_WORKER
     assert ended(PREEMPTED).reason == Reason.PREEMPTED
+    assert (ended(STORAGE).reason, ended(STORAGE).responsible) == (Reason.STORAGE, Responsible.TRANSIENT)
     assert ended(3).responsible is Responsible.INTERNAL
 
 

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from domain.event import EventKind
-from domain.queue import WAKE
+from domain.queue import WAKE, make_celery, publish
 from domain.run import Action, Outcome, Reason, Responsible, Run, RunStatus
 from domain.store import events, logs, metrics, runs, workers
 from tests.worker.plant import Plant, wait_until
@@ -348,11 +348,55 @@ def test_a_message_that_is_no_wake_up_is_logged_and_dropped_and_the_worker_goes_
     assert "Traceback" not in said()
 
 
+def test_a_message_is_acknowledged_before_its_run_and_a_thousand_more_start_nothing(plant: Plant) -> None:
+    """So that nothing is delivered again in a long run, and what is doubled changes nothing."""
+    run = plant.submit(long_job())[0]
+    wait_for_step(plant, run, 20)
+    with redis.Redis(unix_socket_path=str(plant.directory / "v.sock")) as broker:
+        assert broker.hlen("unacked") == 0
+        app = make_celery(plant.settings)
+        for _ in range(1000):
+            publish(app, run.id, "default")
+        plant.ended(run.id)
+        wait_until(lambda: broker.llen("default") == 0, "the messages", words=plant.words)
+    with plant.database.read() as c:
+        assert len(runs.attempts(c, run.id)) == 1
+
+
+def test_what_a_wiped_broker_forgot_is_started_all_the_same(plant: Plant) -> None:
+    plant.stop("worker")
+    waiting = plant.submit(raw_job(seeds=2))
+    with redis.Redis(unix_socket_path=str(plant.directory / "v.sock")) as broker:
+        wait_until(lambda: broker.llen("default") > 0, "the messages", words=plant.words)
+        broker.flushall()
+    plant.start("worker")
+    assert [plant.ended(run.id).status for run in waiting] == [RunStatus.SUCCEEDED] * 2
+
+
+def test_a_hung_broker_delays_messages_and_stops_nothing(plant: Plant) -> None:
+    """It accepts connections and answers nobody, as a stopped process does."""
+    running = plant.submit(long_job())[0]
+    wait_for_step(plant, running, 20)
+    log = plant.directory / "dispatcher.log"
+    before = len(log.read_text(encoding="utf-8"))
+    broker = plant.processes["broker"]
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        waiting = plant.submit(raw_job())[0]
+        said = lambda: log.read_text(encoding="utf-8")[before:]  # noqa: E731
+        wait_until(lambda: "The broker does not take messages" in said(), "the dispatcher's words", words=plant.words)
+        assert plant.ended(running.id).status == RunStatus.SUCCEEDED
+    finally:
+        broker.send_signal(signal.SIGCONT)
+    assert plant.ended(waiting.id, seconds=100, restarting=True).status == RunStatus.SUCCEEDED
+
+
 def test_a_lost_broker_loses_no_run(plant: Plant) -> None:
+    """Killed while a message is acknowledged, it leaves a worker that takes no more, which then ends by itself."""
     plant.stop("broker", how=signal.SIGKILL)
     run = plant.submit(raw_job())[0]
     plant.start("broker")
-    assert plant.ended(run.id).status == RunStatus.SUCCEEDED
+    assert plant.ended(run.id, seconds=100, restarting=True).status == RunStatus.SUCCEEDED
 
 
 def test_nothing_is_left_when_the_worker_has_ended(plant: Plant) -> None:

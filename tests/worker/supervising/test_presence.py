@@ -1,0 +1,103 @@
+"""The watchdog of a worker over itself: work that waits while it is idle is announced, then the worker is ended."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from domain.database import Database
+from domain.settings import Settings
+from tests.domain.made import make_worker, start, submit_job
+from worker.supervising import presence
+from worker.supervising.board import Board
+from worker.supervising.presence import Presence
+
+
+class World:
+    """The clock, the signals and the messages of a worker that takes nothing, as the test sees and moves them."""
+
+    def __init__(self, database: Database, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.reminders = 0
+        self.broker_is_away = False
+        self.ended: list[int] = []
+        self.board = Board()
+        self.board.facts = {"device": "cpu", "device_name": "test"}
+        with database.write() as c:
+            self.board.worker_id = make_worker(c).id
+        self._database = database
+        monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
+        self._presence = Presence(Settings(data_dir=directory), self.board, self._remind)
+        monkeypatch.setattr(presence.time, "monotonic", lambda: self.now)  # type: ignore[attr-defined]
+        monkeypatch.setattr(presence.time, "sleep", lambda _: None)  # type: ignore[attr-defined]
+        monkeypatch.setattr(os, "kill", lambda _, number: self.ended.append(number))
+        monkeypatch.setattr(os, "_exit", self.ended.append)
+
+    def _remind(self) -> None:
+        if self.broker_is_away:
+            raise OperationalError("away")
+        self.reminders += 1
+
+    def look(self, *, after: float = 0.0) -> None:
+        self.now += after
+        self._presence._watch(self._database)
+
+
+@pytest.fixture
+def world(sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(sqlite_database, tmp_path, monkeypatch)
+
+
+def queue_a_run(database: Database) -> None:
+    with database.write() as c:
+        submit_job(c)
+
+
+def test_a_worker_that_takes_no_work_reminds_itself_and_is_then_ended(world: World, sqlite_database: Database) -> None:
+    queue_a_run(sqlite_database)
+    world.look()
+    world.look(after=4)
+    assert world.reminders == 0
+    world.look(after=2)
+    world.look(after=2)
+    assert (world.reminders, world.ended) == (1, [])
+    world.look(after=8)
+    assert world.ended == [signal.SIGTERM, presence.STUCK]
+
+
+def test_a_worker_with_nothing_to_do_is_left_alone(world: World, sqlite_database: Database) -> None:
+    start(sqlite_database)
+    for _ in range(5):
+        world.look(after=60)
+    assert (world.reminders, world.ended) == (0, [])
+
+
+@pytest.mark.parametrize("reason", ["busy", "draining"])
+def test_a_worker_that_is_busy_or_draining_is_left_alone(world: World, sqlite_database: Database, reason: str) -> None:
+    queue_a_run(sqlite_database)
+    setattr(world.board, reason, True)
+    for _ in range(5):
+        world.look(after=60)
+    assert (world.reminders, world.ended) == (0, [])
+
+
+def test_a_worker_whose_work_begins_is_given_its_whole_time_again(world: World, sqlite_database: Database) -> None:
+    queue_a_run(sqlite_database)
+    world.look()
+    world.look(after=10)
+    world.board.busy = True
+    world.look(after=1)
+    world.board.busy = False
+    world.look(after=60)
+    world.look(after=3)
+    assert (world.reminders, world.ended) == (1, [])
+
+
+def test_a_broker_that_is_away_is_not_the_workers_fault(world: World, sqlite_database: Database) -> None:
+    queue_a_run(sqlite_database)
+    world.broker_is_away = True
+    for _ in range(20):
+        world.look(after=10)
+    assert world.ended == []
