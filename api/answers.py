@@ -62,9 +62,9 @@ def ask_again(counts: Mapping[str, int]) -> dict[str, str]:
 
 def paged(request: Request, page: Page[Any], *, headers: Mapping[str, str] | None = None) -> Response:
     """A page with the address of the next one in its `Link` header (RFC 8288)."""
-    links = {"Link": f'<{next_address(request, page.next_cursor)}>; rel="next"'} if page.next_cursor else {}
     data = [record.model_dump() for record in page.data]
     record = {"data": data, "next_cursor": page.next_cursor, "has_more": page.has_more}
+    links = _links(request, page.next_cursor, has_more=page.has_more)
     return answered(request, record, headers={**links, **(headers or {})})
 
 
@@ -74,7 +74,12 @@ def listed(
     """A whole list, or a page of one that has a cursor of its own."""
     data = [record.model_dump() for record in records]
     more = next_cursor is not None if has_more is None else has_more
-    return answered(request, {"data": data, "next_cursor": next_cursor, "has_more": more})
+    record = {"data": data, "next_cursor": next_cursor, "has_more": more}
+    return answered(request, record, headers=_links(request, next_cursor, has_more=more))
+
+
+def _links(request: Request, cursor: str | None, *, has_more: bool) -> dict[str, str]:
+    return {"Link": f'<{next_address(request, cursor)}>; rel="next"'} if cursor and has_more else {}
 
 
 def next_address(request: Request, cursor: str) -> str:

@@ -106,6 +106,9 @@ def test_events_of_a_run_come_in_order_and_in_pages(api: TestClient, store: Data
         walked += [event["kind"] for event in page["data"]]
         cursor = page["next_cursor"]
     assert walked == kinds
+    begun = api.get(f"/v1/runs/{run}/events", params={"limit": 2})
+    following = api.get(begun.headers["link"].removeprefix("<").partition(">")[0])
+    assert [event["kind"] for event in following.json()["data"]] == kinds[2:4]
 
 
 def with_log(api: TestClient, store: Database, count: int) -> tuple[str, int]:
