@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from domain.catalog import Catalog
 from domain.job import JobSpec
+from domain.size import size_of, steps_of
 from domain.store import past
 
 Shape = tuple[Any, ...]
@@ -21,6 +22,8 @@ class Estimate(BaseModel):
     seconds: float | None = Field(description="None when no past run has the shape of any of the jobs.")
     known: int = Field(description="How many of the jobs have past runs of their shape, or a budget in seconds.")
     of: int = Field(description="How many jobs there are.")
+    memory: int = Field(description="Bytes of the run that needs most, by arithmetic on its spec.")
+    flops: int | None = Field(description="Operations of all runs together; None where a budget is in seconds.")
 
 
 def estimate(c: Connection, jobs: Iterable[tuple[JobSpec, int]], catalog: Catalog) -> Estimate:
@@ -34,7 +37,20 @@ def estimate(c: Connection, jobs: Iterable[tuple[JobSpec, int]], catalog: Catalo
     found = [(seconds, seeds) for spec, seeds in planned if (seconds := _seconds(spec, times, catalog)) is not None]
     known_runs = sum(seeds for _, seeds in found)
     total = sum(seconds * seeds for seconds, seeds in found) * runs / known_runs if known_runs else None
-    return Estimate(seconds=total, known=len(found), of=len(planned))
+    sizes = [(size_of(spec.resolved(), catalog), seeds) for spec, seeds in planned]
+    return Estimate(
+        seconds=total,
+        known=len(found),
+        of=len(planned),
+        memory=max((size.memory.total for size, _ in sizes), default=0),
+        flops=_sum(None if size.flops is None else size.flops * seeds for size, seeds in sizes),
+    )
+
+
+def _sum(parts: Iterable[int | None]) -> int | None:
+    """The sum, None where a part isn't known."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
 
 
 def _step_times(c: Connection, specs: list[JobSpec]) -> Mapping[Shape, float]:
@@ -67,6 +83,5 @@ def _seconds(spec: JobSpec, times: Mapping[Shape, float], catalog: Catalog) -> f
     step_time = times.get(_shape(spec.resolved()))
     if step_time is None:
         return None
-    cases = int(catalog.variant("datasets", spec.dataset.kind).fact("sizes", {}).get("train", 0))
-    steps = budget.amount if budget.unit == "steps" else budget.amount * (cases // spec.training.batch_size)
-    return steps * step_time
+    steps = steps_of(spec.resolved(), catalog.variant("datasets", spec.dataset.kind))
+    return None if steps is None else steps * step_time

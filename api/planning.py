@@ -32,7 +32,7 @@ class PlannedJob(BaseModel):
     spec: dict[str, Any] = Field(description="Resolved: every default filled in.")
     spec_hash: str
     seeds: list[int]
-    size: Size = Field(description="Numbers the model holds and one step keeps; estimated without building it.")
+    size: Size = Field(description="What one run holds, keeps and computes; estimated without building the model.")
 
 
 class Plan(BaseModel):

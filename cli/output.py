@@ -25,6 +25,8 @@ STATUS_STYLES = {
 # A pipe has no width of its own: tables for another program's eyes are not cut at 80 columns.
 PIPE_WIDTH = 200
 
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
 console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -80,6 +82,16 @@ def number(value: float | str | None, digits: int = 4) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else f"{value:.{digits}g}"
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """A large count in three figures: 12.3 k, 4.56 M; with a unit, as in 7.8 GB."""
+    if value is None:
+        return "–"
+    power = 0
+    while value >= 999.5 and power < len(PREFIXES) - 1:
+        value, power = value / 1000, power + 1
+    return f"{value:.3g} {PREFIXES[power]}{unit}".rstrip()
 
 
 def seconds(value: float | None) -> str:

@@ -8,7 +8,7 @@ from rich.markup import escape
 from cli.client import Client, Record
 from cli.compare import comparison_of
 from cli.exits import ExitCode
-from cli.output import console, print_json, say, seconds, table
+from cli.output import amount, console, print_json, say, seconds, table
 from cli.places import Place, connect
 from cli.progress import follow
 from cli.specfile import Document, is_study, read_document
@@ -65,17 +65,28 @@ def _show_submitted(client: Client, answer: Record, *, study: bool) -> None:
 
 
 def _show_expansion(answer: Record) -> None:
-    """What a dry run answers: the jobs in their order, how many runs, and how long such runs took before."""
-    rows = [(place, job["label"], len(job["seeds"])) for place, job in enumerate(answer["jobs"], 1)]
-    console.print(table(None, ("#", "job", "runs"), rows, right=("#", "runs")))
+    """What a dry run answers: the jobs in their order, what each run of them needs, and how long such runs took."""
+    columns = ("#", "job", "runs", "parameters", "memory", "FLOP per step", "FLOP per run")
+    rows = [
+        (place, job["label"], len(job["seeds"]), *_needs(job["size"])) for place, job in enumerate(answer["jobs"], 1)
+    ]
+    console.print(table(None, columns, rows, right=("#", *columns[2:])))
     console.print(f"{len(rows)} jobs, {answer['runs']} runs; nothing was stored.{_expected(answer)}")
     _show_warnings(answer)
 
 
+def _needs(size: Record) -> tuple[str, str, str, str]:
+    """What a run holds and computes, estimated by the service from the spec alone."""
+    held = (amount(size["parameters"]), amount(size["memory"]["total"], "B"))
+    return *held, amount(size["flops_per_step"]), amount(size["flops"])
+
+
 def _expected(answer: Record) -> str:
-    """How long runs of the same shape took before, where there were any."""
-    expected = answer["estimate"]["seconds"]
-    return "" if expected is None else f" Training takes about {seconds(expected)} on one worker."
+    """The memory of the largest run; how long runs of the same shape took before, where there were any."""
+    estimate = answer["estimate"]
+    needs = f" A run needs {amount(estimate['memory'], 'B')} of memory at most."
+    expected = estimate["seconds"]
+    return needs + ("" if expected is None else f" Training takes about {seconds(expected)} on one worker.")
 
 
 def _show_warnings(answer: Record) -> None:

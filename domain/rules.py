@@ -24,7 +24,7 @@ def broken_rules(spec: Mapping[str, Any], catalog: Catalog) -> list[FieldError]:
         *_batch_fits(spec, dataset),
         *_length_fits(spec, dataset),
         *_early_stopping_fits(spec, catalog),
-        *oversize(spec, dataset, architecture),
+        *oversize(spec, dataset, architecture, catalog.variant("normalizations", spec["normalization"]["kind"])),
     ]
 
 

@@ -13,6 +13,7 @@ from lncore.diagnostics import measure_invariances
 from lncore.diagnostics.invariance import PAPER_TABLE_1, TRANSFORMATIONS
 from lncore.menu import normalization
 from worker import menus
+from worker.costs import measure_costs
 
 CATALOG = Path(__file__).parent.parent / "domain" / "catalog.json"
 PLACEMENTS = "lncore.placements"
@@ -29,9 +30,12 @@ def build_catalog() -> dict[str, Any]:
 
 
 def _normalizations() -> dict[str, Any]:
-    """The norms, each with its row of the paper's Table 1: what it was measured not to see, and what was published."""
+    """The norms, each with its row of the paper's Table 1, measured and published, and what it costs."""
     described = _menu("lncore.norms", lncore.menu.norms())
-    return {name: {**told, **_invariances(name)} for name, told in described.items()}
+    return {
+        name: {**told, **_invariances(name), "costs": measure_costs(normalization(name))}
+        for name, told in described.items()
+    }
 
 
 def _invariances(name: str) -> dict[str, Any]:

@@ -77,6 +77,14 @@ def size(count: float | None) -> str:
     return f"{whole(count)} bytes"
 
 
+def flop(count: float) -> str:
+    """Floating-point operations, in the unit that leaves one to three digits before the point."""
+    for limit, unit in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")):
+        if count >= limit:
+            return f"{figures(count / limit, 3)} {unit}"
+    return f"{figures(count / 1e6, 3)} MFLOP"
+
+
 def clock(moment: datetime | None) -> str:
     return NOTHING if moment is None else moment.astimezone(UTC).strftime("%H:%M:%S")
 

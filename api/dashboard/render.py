@@ -42,6 +42,7 @@ def environment() -> Environment:
         "duration": numbers.duration,
         "about": numbers.about,
         "size": numbers.size,
+        "flop": numbers.flop,
         "ago": numbers.ago,
         "clock": numbers.clock,
         "day": numbers.day,

@@ -48,6 +48,11 @@ def test_a_dry_run_estimates_from_past_runs(api: TestClient, store: Database) ->
     specs.train_all(store)
     plan = api.post("/v1/studies", params={"dry_run": True}, json=specs.study()).json()
     assert plan["estimate"]["known"] == 4
+    sizes = [job["size"] for job in plan["jobs"]]
+    assert {size["parameters"] for size in sizes} == {64 * 16 + 16 + 17 * 10, 64 * 16 + 3 * 16 + 17 * 10}
+    assert plan["estimate"]["memory"] == max(size["memory"]["total"] for size in sizes)
+    assert plan["estimate"]["flops"] == 3 * sum(size["flops"] for size in sizes)
+    assert all(size["flops"] == 10 * size["flops_per_step"] for size in sizes)
     assert math.isclose(plan["seconds"], 12 * 10 * 0.002)
 
 

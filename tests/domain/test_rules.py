@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.job import parse_job
-from domain.size import MAX_PARAMETERS, estimate_size
+from domain.size import MAX_PARAMETERS, size_of
 from tests.domain.small_catalog import CATALOG, job, refused_job, training
 
 
@@ -100,6 +100,4 @@ def test_a_batch_that_keeps_too_much_is_refused() -> None:
 )
 def test_the_estimate_counts_weights_biases_gains_and_shifts(architecture: dict[str, Any], parameters: int) -> None:
     spec = parse_job(job(architecture=architecture), CATALOG).spec.resolved()
-    dataset = CATALOG.variant("datasets", "digits")
-    size = estimate_size(spec, dataset, CATALOG.variant("architectures", architecture["kind"]))
-    assert size.parameters == parameters
+    assert size_of(spec, CATALOG).parameters == parameters

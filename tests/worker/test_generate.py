@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from domain.catalog import load_catalog
-from domain.size import estimate_size
+from domain.size import size_of
 from tests.worker.plant import ROOT
 from tests.worker.specs import spec_of
 from worker import generate
@@ -39,7 +39,6 @@ def test_the_estimate_from_the_catalog_is_the_size_of_the_model() -> None:
     chosen_ones: list[dict[str, Any]] = [{"kind": "mlp", "hidden": [300, 200]}, {"kind": "convnet"}]
     for architecture in chosen_ones:
         spec = spec_of(architecture=architecture)
-        digits, chosen = catalog.variant("datasets", "digits"), catalog.variant("architectures", architecture["kind"])
-        estimated = estimate_size(spec.resolved(), digits, chosen)
+        estimated = size_of(spec.resolved(), catalog)
         built = measure_need(spec, (1, 8, 8), 10)
         assert abs(estimated.parameters - built.parameter_count) <= 0.1 * built.parameter_count

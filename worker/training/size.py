@@ -1,5 +1,6 @@
 """How much memory a job needs: on torch's meta device the model is built and run once without any numbers in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,14 +57,15 @@ def measure_need(spec: JobSpec, shape: tuple[int, ...], classes: int) -> Need:
     with torch.device("meta"):
         model = menus.make_model(spec.architecture, spec.normalization, shape, classes)
         cases = max(training.batch_size // training.accumulate, 1)
-        activations = _kept_for_backward(model, torch.empty(cases, *shape), torch.empty(cases, dtype=torch.long))
+        inputs, targets = torch.empty(cases, *shape), torch.empty(cases, dtype=torch.long)
+        activations = kept_for_backward(model, lambda: cross_entropy(model(inputs), targets))
     count = sum(parameter.numel() for parameter in model.parameters())
     parameters = sum(_bytes(tensor) for tensor in [*model.parameters(), *model.buffers()])
     gradients = sum(map(_bytes, model.parameters()))
     return Need(count, parameters, gradients, gradients * _moments(training), activations)
 
 
-def _kept_for_backward(model: nn.Module, inputs: Tensor, targets: Tensor) -> int:
+def kept_for_backward(model: nn.Module, forward: Callable[[], Tensor]) -> int:
     """Bytes that autograd keeps between the forward and the backward pass, parameters not counted."""
     own = {id(tensor) for tensor in [*model.parameters(), *model.buffers()]}
     kept: dict[int, Tensor] = {}
@@ -76,7 +78,7 @@ def _kept_for_backward(model: nn.Module, inputs: Tensor, targets: Tensor) -> int
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        cross_entropy(model(inputs), targets)
+        forward()
     return sum(map(_bytes, kept.values()))
 
 

@@ -119,6 +119,7 @@ def _checked(draft: Draft, database: Database, catalog: Catalog, settings: Setti
         "placed": placed,
         "rest": rest,
         "seconds": expected.estimate.seconds if expected else None,
+        "needs": expected.estimate if expected else None,
         "warnings": expected.warnings if expected else [],
         "first": first_runs(draft) if draft.study else None,
     }

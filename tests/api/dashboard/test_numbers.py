@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.dashboard.numbers import about, ago, duration, figures, iso, size, whole
+from api.dashboard.numbers import about, ago, duration, figures, flop, iso, size, whole
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,10 @@ def test_a_heartbeat_is_a_time_in_one_unit_and_never_in_the_future() -> None:
     ]  # fmt: skip
     assert ago(now + timedelta(seconds=5), now) == "0 s ago"
     assert ago(None) == "–"
+
+
+def test_operations_are_counted_in_the_unit_that_fits() -> None:
+    assert [flop(n) for n in (4_116_480, 3.2e9, 2.47e13)] == ["4.12 MFLOP", "3.20 GFLOP", "24.7 TFLOP"]
 
 
 def test_sizes_count_in_thousands() -> None:
