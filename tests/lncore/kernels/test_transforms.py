@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo.testing
 from torch import nn
 from torch.autograd import forward_ad
 
@@ -84,6 +85,26 @@ def _several(found: Any) -> tuple[torch.Tensor, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
+@every_function
+def test_gradients_of_all_arguments_forward_mode_and_second_derivatives_by_torch_func(case: Case) -> None:
+    """grad in every argument is autograd's; a jvp is its product with a direction; a jvp of grad that of grad twice."""
+    inputs = [tensor.detach() for tensor in case.inputs(3, 8, torch.float64)]
+    directions = [torch.randn_like(tensor) for tensor in inputs]
+
+    def total(*arguments: torch.Tensor) -> torch.Tensor:
+        return torch.stack([y.square().sum() for y in _several(case.fast(*arguments))]).sum()
+
+    gradient = torch.func.grad(total, argnums=tuple(range(len(inputs))))
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    expected = torch.autograd.grad(total(*leaves), leaves, create_graph=True)
+    torch.testing.assert_close(gradient(*inputs), expected)
+    _, slope = torch.func.jvp(total, tuple(inputs), tuple(directions))
+    along = torch.stack([(one * way).sum() for one, way in zip(expected, directions, strict=True)]).sum()
+    torch.testing.assert_close(slope, along)
+    _, bend = torch.func.jvp(gradient, tuple(inputs), tuple(directions))
+    torch.testing.assert_close(bend, torch.autograd.grad(along, leaves))
+
+
 def test_forward_mode_differentiates() -> None:
     x, v = torch.randn(3, 8, dtype=torch.float64), torch.randn(3, 8, dtype=torch.float64)
     with forward_ad.dual_level():
@@ -111,6 +132,20 @@ def test_a_new_batch_size_does_not_compile_again_more_than_once() -> None:
     for rows in (4, 5, 6, 7, 8):
         compiled(torch.randn(rows, 8))
     assert counter.frame_count <= 2
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm"])
+def test_a_batch_marked_dynamic_is_compiled_once_forward_and_backward(name: str) -> None:
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    case = next(case for case in CASES if case.name == name)
+    compiled = torch.compile(case.fast, backend=counter, fullgraph=True)
+    for rows in (4, 5, 7, 30):
+        inputs = case.inputs(rows, 8)
+        torch._dynamo.mark_dynamic(inputs[0], 0)
+        got = outputs_and_gradients(compiled, inputs)
+        torch.testing.assert_close(got, outputs_and_gradients(case.fast, inputs), rtol=1e-5, atol=1e-5)
+    assert counter.frame_count == 1
 
 
 @every_function
