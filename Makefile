@@ -70,8 +70,9 @@ pictures: $(TOOLS)  ## every page as a picture, light and dark, wide and narrow,
 	$(BIN)/python -m tests.browser.pictures var/pictures
 
 .PHONY: generate
-generate: $(TOOLS)  ## write what is made from the code: catalog, openapi, variant table, README's tree
+generate: $(TOOLS)  ## write what is made from the code: catalog, examples, openapi, variant table, README's tree
 	$(BIN)/python -m worker.generate
+	$(BIN)/python -m tests.api.examples
 	$(BIN)/python -m api.openapi
 	$(BIN)/python -m lncore.table
 	$(BIN)/python -m tests.readme

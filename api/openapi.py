@@ -21,6 +21,10 @@ from api.errors import PROBLEM_JSON, PROBLEMS, BadParameter, Problem, example
 from domain.nearest import suggest
 
 FILE = Path(__file__).parent / "openapi.json"
+EXAMPLES = Path(__file__).parent / "examples.json"
+"""Answers of the service, by the name of their schema, or by operation and media type (tests/api/examples.py)."""
+TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 REF = "#/components/schemas/{model}"
 
 DESCRIPTION = """Submit training jobs, follow them, and compare normalizations with statistics right for few seeds.
@@ -106,6 +110,9 @@ def make(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas |= _schemas([Problem, *models])
+    _say_defaults(schemas)
+    examples = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+    made["components"]["examples"] = {name: {"value": examples[name]} for name in sorted(examples.keys() & schemas)}
     made["components"]["responses"] = _refusals()
     made["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key, `nl_…`; `normlab keys` makes one."},
@@ -115,6 +122,7 @@ def make(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:
     for path, operation in _operations(made):
         if path in PUBLIC_PATHS:
             operation["security"] = []
+        _illustrate(operation, examples)
         _document_refusals(operation, public=path in PUBLIC_PATHS)
     return made
 
@@ -122,6 +130,30 @@ def make(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:
 def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
     _, made = models_json_schema([(model, "validation") for model in models], ref_template=REF)
     return cast("dict[str, Any]", made["$defs"])
+
+
+def _say_defaults(schemas: dict[str, Any]) -> None:
+    """Puts defaults that are objects into words: those who make clients refuse to build them from the schema."""
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            if isinstance(field.get("default"), dict):
+                said = f"Default `{json.dumps(field.pop('default'))}`."
+                field["description"] = f"{field['description']} {said}" if "description" in field else said
+
+
+def _illustrate(operation: dict[str, Any], examples: dict[str, Any]) -> None:
+    """Gives every answer of an operation its example: that of its schema, or one of its own."""
+    for status, response in operation["responses"].items():
+        for kind, content in response.get("content", {}).items() if status.startswith("2") else ():
+            own = f"{operation['operationId']} {kind}"
+            names = [name for name in _named(content.get("schema", {})) if name in examples]
+            content["examples"] = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
+            content["examples"] |= {"example": {"value": examples[own]}} if own in examples else {}
+
+
+def _named(schema: dict[str, Any]) -> list[str]:
+    """The names of the schemas that an answer may have."""
+    return [each["$ref"].rpartition("/")[2] for each in (schema, *schema.get("anyOf", [])) if "$ref" in each]
 
 
 def _operations(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -153,7 +185,8 @@ def _documented_at(status: int) -> str:
 
 
 def text(made: dict[str, Any]) -> str:
-    return json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    # In the order of the routes: of the media types of an answer, many clients take the first.
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

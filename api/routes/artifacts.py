@@ -8,13 +8,14 @@ from fastapi.responses import FileResponse, StreamingResponse
 from api.answers import PageOf, listed
 from api.artifacts import BYTES, LOG, MEDIA_TYPES, SPEC, artifacts, log_text, spec_text, stored_file
 from api.context import CurrentDatabase, CurrentSettings
+from api.openapi import BINARY, TEXT
 from api.parameters import RunId
 from domain.artifact import Artifact
 from domain.store import runs
 
 router = APIRouter(prefix="/runs/{run_id}/artifacts", tags=["runs"])
 
-FILE = {"schema": {"type": "string", "format": "binary"}}
+FORMS = {BYTES: BINARY, MEDIA_TYPES[".json"]: {"schema": {"type": "object"}}, MEDIA_TYPES[".txt"]: TEXT}
 Name = Annotated[str, Path(max_length=200, description="As the list names it.", examples=["spec.json"])]
 
 
@@ -34,8 +35,8 @@ def read_run_artifacts(
     "/{name}",
     response_class=FileResponse,
     responses={
-        200: {"description": "The file.", "content": dict.fromkeys((BYTES, *MEDIA_TYPES.values()), FILE)},
-        206: {"description": "The part of it that `Range` asks for.", "content": {BYTES: FILE}},
+        200: {"description": "The file.", "content": FORMS},
+        206: {"description": "The part of it that `Range` asks for.", "content": {BYTES: BINARY}},
     },
 )
 def download_artifact(database: CurrentDatabase, settings: CurrentSettings, run_id: RunId, name: Name) -> Response:

@@ -13,7 +13,7 @@ from api.body import JsonObject, validated
 from api.comparing import Answer, answer, answer_saved, of_parameters, refuse_unknown
 from api.context import CurrentCatalog, CurrentDatabase
 from api.idempotency import Created, IdempotencyKey, create
-from api.openapi import body
+from api.openapi import BINARY, TEXT, body
 from api.parameters import PARQUET, Cursor, Limit, Search
 from domain.catalog import Catalog
 from domain.errors import NotPossible
@@ -39,7 +39,10 @@ TYPES: dict[ExportFormat, str] = {
     "parquet": PARQUET,
 }
 TABLES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "As `format` says.", "content": {kind.partition(";")[0]: {} for kind in TYPES.values()}}
+    200: {
+        "description": "As `format` says.",
+        "content": {kind.partition(";")[0]: BINARY if kind == PARQUET else TEXT for kind in TYPES.values()},
+    }
 }
 EXAMPLE: dict[str, Any] = {
     "title": "Small batches, by the best epoch",

@@ -10,6 +10,7 @@ from api.asking import At, Baseline, GroupBy, Metric, Study, Threshold
 from api.context import CurrentDatabase
 from api.dashboard.figure_csv import csv_of_figure
 from api.dashboard.figures import FIGURES
+from api.openapi import TEXT
 from api.parameters import IdList
 
 router = APIRouter(prefix="/figures", tags=["figures"])
@@ -24,7 +25,7 @@ Edge = Annotated[float | None, Query(allow_inf_nan=False)]
 @router.get(
     "/{kind}",
     response_model=dict[str, Any],
-    responses={200: {"description": "As `format` says.", "content": {"text/csv": {}}}},
+    responses={200: {"description": "As `format` says.", "content": {"text/csv": TEXT}}},
 )
 def read_figure(
     request: Request,

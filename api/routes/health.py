@@ -1,6 +1,6 @@
 """Is the process alive, and can it do its work."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 from fastapi import APIRouter, Request, Response
@@ -40,13 +40,25 @@ class Ready(BaseModel):
     broker: Part
 
 
+AWAY = {"ok": False, "detail": "The broker does not answer (ConnectionError)."}
+MISSING: dict[str, Any] = {
+    "model": Ready,
+    "description": "Something is missing.",
+    "content": {
+        "application/json": {
+            "example": {"ready": False, "database": {"ok": True, "detail": "sqlite"}, "broker": AWAY},
+        }
+    },
+}
+
+
 @router.get("/healthz")
 async def alive(request: Request) -> Alive:
     """200 as long as the process answers; restart it when it doesn't."""
     return Alive(version=request.app.version)
 
 
-@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready, "description": "Something is missing."}})
+@router.get("/readyz", response_model=Ready, responses={503: MISSING})
 def ready(database: CurrentDatabase, settings: CurrentSettings) -> Response:
     """200 when the database (at the right revision) and the broker answer, else 503 and which of them is missing."""
     parts = Ready(ready=False, database=check_database(database), broker=check_broker(settings))

@@ -12,6 +12,7 @@ from api.answers import PageOf, answered, ask_again, listed, paged
 from api.artifacts import log_text
 from api.auth import CurrentKey, require_owner
 from api.context import CurrentDatabase
+from api.openapi import TEXT
 from api.parameters import Cursor, Limit, Only, Owner, RunId, SeqCursor, Statuses, Wait
 from domain.database import Database
 from domain.event import Event
@@ -104,7 +105,7 @@ def read_run_logs(
 @router.get(
     "/{run_id}/logs/export",
     response_class=StreamingResponse,
-    responses={200: {"description": "Each line behind its time.", "content": {"text/plain": {}}}},
+    responses={200: {"description": "Each line behind its time.", "content": {"text/plain": TEXT}}},
 )
 def export_run_logs(database: CurrentDatabase, run_id: RunId) -> StreamingResponse:
     """Everything the run printed, as text, oldest line first."""

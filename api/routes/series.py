@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from api.answers import answered
 from api.context import CurrentDatabase
+from api.openapi import BINARY, TEXT
 from api.parameters import PARQUET, words
 from api.selection import Selected
 from domain.database import Database
@@ -67,7 +68,7 @@ def read_series(
     responses={
         200: {
             "description": f"A row for each point: {', '.join(COLUMNS)}.",
-            "content": {"text/csv": {}, PARQUET: {"schema": {"type": "string", "format": "binary"}}},
+            "content": {"text/csv": TEXT, PARQUET: BINARY},
         }
     },
 )

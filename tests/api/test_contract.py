@@ -1,15 +1,18 @@
 """The OpenAPI document is true: kept in the tree, never a mistake of ours, and every answer as documented."""
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema_rs
 import pytest
 import requests
 import schemathesis
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from hypothesis import settings as hypothesis_settings
+from pydantic import TypeAdapter
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.case import Case
@@ -21,11 +24,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api import openapi
-from api.application import create_app
+from api.application import RESOURCES, create_app
 from api.errors import PROBLEMS
+from api.routes import health
 from domain.database import Database
 from domain.settings import Settings
-from tests.api import specs
+from tests.api import examples, specs
 from tests.api.conftest import prepare
 from tests.api.server import ApiProcess, running
 
@@ -43,7 +47,7 @@ CHECKS = [
 
 
 def test_the_document_in_the_tree_is_the_one_the_routes_make() -> None:
-    assert openapi.FILE.read_text(encoding="utf-8") == openapi.text(DOCUMENT), "run `make openapi`"
+    assert openapi.FILE.read_text(encoding="utf-8") == openapi.text(DOCUMENT), "run `make generate`"
 
 
 def test_operations_have_stable_names_examples_and_refusals() -> None:
@@ -69,6 +73,69 @@ def test_every_kind_of_problem_is_an_example_of_the_answer_that_carries_it() -> 
             assert status in {str(example["value"]["status"]), "default"}
             seen.add(code)
     assert seen == set(PROBLEMS)
+
+
+def test_every_body_has_an_example_that_fits_its_schema() -> None:
+    for path, method, name, body in bodies():
+        for kind, content in body["content"].items():
+            given = values(content)
+            assert given or content["schema"].get("format") == "binary", (path, method, name, kind)
+            for value in given:
+                assert_fits(value, content.get("schema", {}))
+
+
+def test_the_examples_of_answers_are_what_the_service_answers() -> None:
+    assert openapi.EXAMPLES.read_text(encoding="utf-8") == examples.text(), "run `make generate`"
+    shown = {name for _, _, _, body in bodies() for content in body["content"].values() for name in named(content)}
+    assert shown == set(DOCUMENT["components"]["examples"]), "an example that no answer shows"
+
+
+def test_each_example_of_an_answer_is_read_by_the_model_behind_it() -> None:
+    models = {model_name(each): each for model in answered_models() for each in (model, *get_args(model))}
+    for name, example in DOCUMENT["components"]["examples"].items():
+        TypeAdapter(models[name]).validate_json(json.dumps(example["value"]))
+
+
+def bodies() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Path, method, `request` or status, and body of every request and of every answer that has its own."""
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            if "requestBody" in operation:
+                yield path, method, "request", operation["requestBody"]
+            for status, response in operation["responses"].items():
+                if "content" in response:
+                    yield path, method, status, response
+
+
+def named(content: dict[str, Any]) -> list[str]:
+    """The names of the shared examples of a body."""
+    given = content.get("examples", {}).values()
+    return [each["$ref"].rpartition("/")[2] for each in given if "$ref" in each]
+
+
+def values(content: dict[str, Any]) -> list[Any]:
+    own = [content["example"]] if "example" in content else []
+    own += [each["value"] for each in content.get("examples", {}).values() if "value" in each]
+    return own + [DOCUMENT["components"]["examples"][name]["value"] for name in named(content)]
+
+
+def answered_models() -> Iterator[Any]:
+    """What routes say they answer with, unions as one."""
+    for module in (health, *RESOURCES):
+        for route in module.router.routes:
+            if isinstance(route, APIRoute):
+                yield from (route.response_model, *(each.get("model") for each in route.responses.values()))
+
+
+def model_name(model: Any) -> str:
+    """The name of a model in the document: of `PageOf[Job]` it is `PageOf_Job_`."""
+    return re.sub(r"\W", "_", getattr(model, "__name__", ""))
+
+
+def test_no_default_is_an_object_which_makers_of_clients_refuse() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert not isinstance(described.get("default"), dict), (name, field)
 
 
 CLOSED = {
@@ -174,5 +241,8 @@ def test_the_examples_of_the_document_are_accepted(api: TestClient) -> None:
 def check(answer: Any, response: dict[str, Any]) -> None:
     """Fails unless the answer has the documented shape."""
     content = next(iter(response["content"].values()))
-    schema = {**content["schema"], "components": DOCUMENT["components"]}
-    jsonschema_rs.validate(schema, answer)
+    assert_fits(answer, content["schema"])
+
+
+def assert_fits(value: Any, schema: dict[str, Any]) -> None:
+    jsonschema_rs.validate({**schema, "components": DOCUMENT["components"]}, value)
