@@ -12,13 +12,11 @@ _CASES = 4
 
 
 def warm_up(device: str, threads: int) -> torch.device:
-    """Import what runs import and make a throw-away optimizer step through lncore's kernels; gives the device.
+    """Make a throw-away optimizer step through lncore's kernels; gives the device.
 
     A bare `import torch` leaves seconds for the first step; after this it takes hundredths. `threads` is how many
     threads the process computes with, 0 for torch's choice.
     """
-    import sklearn.datasets  # noqa: F401, PLC0415 - the dataset digits lies in it
-
     if threads:
         torch.set_num_threads(threads)
     chosen = choose_device(device)
