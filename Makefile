@@ -47,7 +47,7 @@ up: $(STAMP)  ## serve the API, the dashboard and one worker over ./var until Ct
 
 .PHONY: test
 test: $(TOOLS)  ## every test that this machine can run
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-gpu
 test-gpu: $(TOOLS)  ## the tests that need a GPU
