@@ -45,9 +45,10 @@ up: $(STAMP)  ## serve the API, the dashboard and one worker over ./var until Ct
 
 ##@ Work on it
 
+# Threads that wait for each other sleep: more processes than cores would spend half their time spinning.
 .PHONY: test
 test: $(TOOLS)  ## every test that this machine can run
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-gpu
 test-gpu: $(TOOLS)  ## the tests that need a GPU
