@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         if not item.nodeid.endswith(item.name):
-            item._nodeid = f"{item.nodeid.rpartition('::')[0]}::{item.name}"
+            item._nodeid = f"{item.nodeid.rpartition('::')[0]}::{item.name}"  # type: ignore[attr-defined]  # no public way
     items.sort(key=lambda item: item.nodeid.partition("::")[0] not in COMPILING)
 
 
