@@ -9,6 +9,8 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --verify-hashes -
 # The extras of pyproject.toml: what using it needs, and what working on it needs besides.
 USE    := --extra build --extra worker
 WORK   := --extra dev --extra parity
+# Bytecode is kept whatever the shell says: the services and the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 pinned  = $(shell sed -n 's/^\($(1)==[^ ;]*\).*/\1/p' requirements.lock)
 
 .DEFAULT_GOAL := help

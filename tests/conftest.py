@@ -23,19 +23,28 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("normlab")
 
 ENGINES = ("sqlite", "postgresql")
-COMPILING = {"tests/lncore/kernels/test_against_float64.py", "tests/lncore/recurrent/test_fused_sequences.py"}
-"""Two files that make numba compile the CPU kernels, each of them others; later ones find them compiled."""
+FIRST = (
+    # Two files that make numba compile the CPU kernels, each of them others; later ones find them compiled.
+    "tests/lncore/kernels/test_against_float64.py",
+    "tests/lncore/recurrent/test_fused_sequences.py",
+    # Whole systems, minutes a file: started late they would leave one process at work and the others idle.
+    "tests/chaos/",
+    "tests/worker/supervising/",
+    "tests/cli/",
+    "tests/browser/",
+)
+"""How the paths of the tests begin that run before all others, in this order."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Compile kernels first, so that no two processes compile the same; give every item an id of its own.
+    """Put what others wait for and what takes long first; give every item an id of its own.
 
     schemathesis gives all operations of a test one id, and pytest-xdist then runs one of them.
     """
     for item in items:
         if not item.nodeid.endswith(item.name):
             item._nodeid = f"{item.nodeid.rpartition('::')[0]}::{item.name}"  # type: ignore[attr-defined]  # no public way
-    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in COMPILING)
+    items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST)))
 
 
 @pytest.fixture
