@@ -60,7 +60,7 @@ def measure_in_a_process(part: str, folder: Path, arguments: argparse.Namespace)
 
 def machine(load: float) -> list[str]:
     """What the numbers were measured on, with the load it had before; no host name."""
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     lines = [
         f"measured {datetime.now(UTC):%Y-%m-%d}",
         f"CPU: {_cpu_name()}, {cores} cores, torch uses {torch.get_num_threads()} threads",

@@ -1,5 +1,6 @@
 """The lock file pins everything for every platform, and agrees with the package index."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,12 @@ from tests.deploy.lock import without_torch_hashes
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements.lock"
 UV = Path(sys.executable).with_name("uv")
+EXTRAS = [word for extra in ("build", "worker", "dev", "parity") for word in ("--extra", extra)]
+PLATFORMS = {
+    "Linux x86_64": "x86_64-manylinux_2_28",
+    "Linux aarch64": "aarch64-manylinux_2_28",
+    "macOS arm64": "aarch64-apple-darwin",
+}
 
 
 def pins() -> dict[str, str]:
@@ -58,12 +65,29 @@ def test_the_lock_is_what_the_package_index_resolves_to(tmp_path: Path) -> None:
     shutil.copy(LOCK, again)
     resolve = [
         *(str(UV), "pip", "compile", "pyproject.toml", "--universal", "--quiet"),
-        *(word for extra in ("build", "worker", "dev", "parity") for word in ("--extra", extra)),
+        *EXTRAS,
         *("--python-version", "3.11", "--generate-hashes", "--custom-compile-command", "make lock"),
         *("--output-file", str(again)),
     ]
-    done = subprocess.run(resolve, cwd=ROOT, capture_output=True, text=True, check=False)
+    ask_the_index(*resolve)
+    assert without_torch_hashes(again.read_text()) == LOCK.read_text()
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+def test_everything_locked_has_a_wheel(platform: str, python: str, tmp_path: Path) -> None:
+    """Nothing is compiled on a user's machine. torch has wheels from macOS 14 on, and none for Intel Macs."""
+    ask_the_index(
+        *(str(UV), "pip", "install", "--dry-run", "--quiet", "--only-binary", ":all:", "--verify-hashes"),
+        *("--python-platform", platform, "--python-version", python, "--target", str(tmp_path)),
+        *("--constraint", str(LOCK), "--requirement", "pyproject.toml", *EXTRAS),
+    )
+
+
+def ask_the_index(*command: str) -> None:
+    """Run a command that must succeed, unless no package index can be reached."""
+    environment = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode and re.search(r"connect|dns|timed? ?out|fetch", done.stderr, flags=re.IGNORECASE):
         pytest.skip("no package index can be reached, so the lock was not compared with it")
     assert done.returncode == 0, done.stderr
-    assert without_torch_hashes(again.read_text()) == LOCK.read_text()
