@@ -100,6 +100,12 @@ def test_a_run_is_watched_and_cancelled_from_its_page(browser: Browser, stack: R
         page.wait_for_function(f"(before) => {LAST_STEP} > before", arg=before)
 
         page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Really cancel this run").press("Shift+Tab")
+        expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible()
+
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        before = page.evaluate(LAST_STEP)
+        page.wait_for_function(f"(before) => {LAST_STEP} > before", arg=before)
         page.get_by_role("button", name="Really cancel this run").click()
         expect(page.locator("header .chip")).to_have_text("cancelled", timeout=PATIENCE)
         expect(page.get_by_role("button", name="Retry")).to_be_visible()

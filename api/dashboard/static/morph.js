@@ -28,7 +28,7 @@ const isPlot = (element) => element.classList.contains("plot");
 export function morph(old, fresh) {
   if (isPlot(old) !== isPlot(fresh)) return old.replaceWith(document.importNode(fresh, true));
   if (isPlot(old)) return morphPlot(old, fresh);
-  if (old === document.activeElement && old.matches("input, textarea, select")) return; // one is typing there
+  if (old === document.activeElement && old.matches("input, textarea, select, [data-asked]")) return; // one is typing or deciding there
   if (!old.classList.contains("changed")) morphAttributes(old, fresh);
   const [mine, theirs] = [[...old.childNodes], [...fresh.childNodes]];
   theirs.forEach((node, index) => {

@@ -3,7 +3,6 @@
 import { Refusal, send, toast } from "./post.js";
 
 const YEAR = 31536000; // seconds
-const SURE = 4000; // ms in which a second press of a dangerous button counts
 
 /** The choice goes into a cookie, so that the server sets the theme before the first paint. */
 function switchTheme() {
@@ -22,11 +21,23 @@ async function copy(button) {
 
 /** A dangerous button asks once more, in its own words, before it acts. @param {HTMLElement} button */
 function isSure(button) {
-  if (!button.dataset.confirm || button.dataset.asked) return true;
+  if (!button.dataset.confirm) return true;
+  if (!button.dataset.asked) return ask(button);
+  button.blur();
+  return true;
+}
+
+/** It asks until one presses it again or turns to something else; live updates leave it alone meanwhile. @param {HTMLElement} button */
+function ask(button) {
   const words = button.textContent;
   button.dataset.asked = "1";
-  button.textContent = button.dataset.confirm;
-  setTimeout(() => { delete button.dataset.asked; button.textContent = words; }, SURE);
+  button.textContent = button.dataset.confirm ?? "";
+  button.focus();
+  button.addEventListener("blur", () => {
+    delete button.dataset.asked;
+    button.textContent = words;
+    dispatchEvent(new CustomEvent("normlab:refresh"));
+  }, { once: true });
   return false;
 }
 

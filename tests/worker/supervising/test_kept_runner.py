@@ -19,6 +19,8 @@ from worker.supervising.kept_runner import KeptRunner
 
 LEFT = 2.0
 """Seconds until the run is no longer the runner's."""
+BEFORE_ANOTHER = Settings().lease - Settings().self_fence
+"""Seconds from then on until another may train it."""
 
 
 class Training:
@@ -61,7 +63,7 @@ def test_a_runner_that_hears_of_no_heartbeat_stops_by_itself_in_time(training: T
     training.begin(fence_at)
     wait_until(training.trains, "some steps")
     assert training.wait_for_the_end() == FENCED
-    assert uptime() < fence_at + LEFT
+    assert uptime() < fence_at + BEFORE_ANOTHER
     assert training.beat().last <= fence_at
 
 
