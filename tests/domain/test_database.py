@@ -155,7 +155,7 @@ def test_a_data_directory_on_a_network_file_system_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filesystem: str
 ) -> None:
     def mounts(*, all: bool) -> list[object]:  # noqa: A002 - the name psutil gives it
-        return [*real(all=all), type(real()[0])("server:/home", str(tmp_path), filesystem, "rw")]
+        return [*real(all=all), type(real(all=True)[0])("server:/home", str(tmp_path), filesystem, "rw")]
 
     real = psutil.disk_partitions
     refuse_remote_directory(tmp_path)
