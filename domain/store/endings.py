@@ -1,7 +1,7 @@
 """How an attempt ends: finished, failed and tried again, drained, paused, or lost. Terminal states are written once."""
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Row, update
 
@@ -28,15 +28,16 @@ def finish(c: Connection, run_id: str, token: int, ending: Ending, *, backoff: f
     return _end(c, row, ending, ending.status)
 
 
-def release(c: Connection, run_id: str, token: int, how: Literal["drained", "paused"]) -> RunStatus:
-    """Give the run back after a checkpoint: to the queue (drained) or to rest (paused). The attempt is not counted.
+def release(c: Connection, run_id: str, token: int) -> RunStatus:
+    """Give the run back after a checkpoint; the attempt is not counted.
 
-    What somebody asked for meanwhile is honoured: a cancelled run does not go back to the queue.
+    What is asked for now decides, not what the runner was told: a run to be cancelled ends, one to be paused rests, and
+    every other goes back to the queue, also one whose pause was taken back too late for its runner.
     """
     row = held(c, run_id, token)
     if row.request == Request.CANCEL:
         return _end(c, row, Ending.cancelled(), RunStatus.CANCELLED)
-    paused = how == "paused" or row.request == Request.PAUSE
+    paused = row.request == Request.PAUSE
     uncounted = {"attempt": row.attempt - 1, "failures": max(0, row.failures - 1)}
     ending = Ending(status=RunStatus.QUEUED, reason=None if paused else Reason.PREEMPTED, exit_code=75)
     return _put_back(c, row, ending, "paused" if paused else "drained", delay=0, paused=paused, **uncounted)

@@ -131,7 +131,7 @@ class Lives(RuleBasedStateMachine):
         model.saved = model.step
 
     @precondition(lambda self: self.pick(0, running=True))
-    @rule(which=st.integers(0, 5), how=st.sampled_from(["done", "diverged", "spec", "crash", "lost", "drain", "pause"]))
+    @rule(which=st.integers(0, 5), how=st.sampled_from(["done", "diverged", "spec", "crash", "lost", "give back"]))
     def end(self, which: int, how: str) -> None:
         model = self.pick(which, running=True)
         assert model
@@ -139,7 +139,7 @@ class Lives(RuleBasedStateMachine):
             status = self._end(c, model, how)
         assert status == expected_end(model, how)
         assert status in TRANSITIONS[RunStatus.RUNNING]
-        if how in {"drain", "pause"} and model.fruitless:
+        if how == "give back" and model.fruitless:
             model.fruitless -= 1
         self.became(model, status)
 
@@ -152,10 +152,8 @@ class Lives(RuleBasedStateMachine):
         }
         if how == "lost":
             return runs.lose(c, model.id, model.token, message="gone", backoff=0)
-        if how == "drain":
-            return runs.release(c, model.id, model.token, "drained")
-        if how == "pause":
-            return runs.release(c, model.id, model.token, "paused")
+        if how == "give back":
+            return runs.release(c, model.id, model.token)
         return runs.finish(c, model.id, model.token, endings[how], backoff=0)
 
     @precondition(lambda self: self.models)
@@ -199,7 +197,7 @@ class Lives(RuleBasedStateMachine):
             lambda: runs.report(c, run_id, token, Report(number=99, step=99, points={"train_loss": points(1.0)})),
             lambda: runs.saved_checkpoint(c, run_id, token, checkpoint(99)),
             lambda: runs.finish(c, run_id, token, Ending.succeeded(Outcome.COMPLETED)),
-            lambda: runs.release(c, run_id, token, "drained"),
+            lambda: runs.release(c, run_id, token),
             lambda: runs.lose(c, run_id, token, message="gone"),
         ]
         writes[what]()
@@ -292,7 +290,7 @@ def expected_end(model: Model, how: str) -> RunStatus:
         return RunStatus.CANCELLED
     if how in {"crash", "lost"} and model.fruitless >= MAX_ATTEMPTS:
         return RunStatus.FAILED
-    return RunStatus.PAUSED if how == "pause" or model.request == "pause" else RunStatus.QUEUED
+    return RunStatus.PAUSED if model.request == "pause" else RunStatus.QUEUED
 
 
 def expected_after(model: Model, action: str) -> RunStatus:

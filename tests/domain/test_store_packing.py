@@ -160,7 +160,7 @@ def test_a_run_that_may_go_on_keeps_its_rows(database: Database) -> None:
         runs.report(c, claimed.run.id, claimed.token, Report(number=1, step=100, points={"a": LOSS[:100]}))
     assert pack_everything(database) == 0
     with database.write() as c:
-        runs.release(c, claimed.run.id, claimed.token, "paused")
+        runs.release(c, claimed.run.id, claimed.token)
     assert pack_everything(database) == 0
 
 

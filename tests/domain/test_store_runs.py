@@ -115,7 +115,7 @@ def test_a_stale_token_changes_nothing(database: Database) -> None:
         lambda c: runs.report(c, run_id, stale, Report(number=9, step=99, points={"train_loss": points(0.0)})),
         lambda c: runs.saved_checkpoint(c, run_id, stale, checkpoint(99)),
         lambda c: runs.finish(c, run_id, stale, Ending.succeeded(Outcome.COMPLETED)),
-        lambda c: runs.release(c, run_id, stale, "drained"),
+        lambda c: runs.release(c, run_id, stale),
         lambda c: runs.lose(c, run_id, stale, message="gone"),
         lambda c: runs.drop_old_checkpoints(c, run_id, stale),
         lambda c: runs.bad_checkpoint(c, run_id, stale, "ckpt_1", "hash"),
@@ -213,13 +213,14 @@ def test_drains_and_pauses_are_never_counted(database: Database) -> None:
     claimed = start(database)
     with database.write() as c:
         worker = make_worker(c, "w2")
-        assert runs.release(c, claimed.run.id, claimed.token, "drained") is RunStatus.QUEUED
+        assert runs.release(c, claimed.run.id, claimed.token) is RunStatus.QUEUED
         for _ in range(5):
             again = claim(c, worker)
             assert again.run.attempt == 1
-            runs.release(c, again.run.id, again.token, "drained")
+            runs.release(c, again.run.id, again.token)
         again = claim(c, worker)
-        assert runs.release(c, again.run.id, again.token, "paused") is RunStatus.PAUSED
+        runs.request(c, again.run.id, "pause")
+        assert runs.release(c, again.run.id, again.token) is RunStatus.PAUSED
         assert runs.get(c, again.run.id).attempt == 0
 
 
@@ -304,7 +305,16 @@ def test_a_drained_run_that_was_to_be_cancelled_does_not_go_back_to_the_queue(da
     claimed = start(database)
     with database.write() as c:
         runs.request(c, claimed.run.id, "cancel")
-        assert runs.release(c, claimed.run.id, claimed.token, "drained") is RunStatus.CANCELLED
+        assert runs.release(c, claimed.run.id, claimed.token) is RunStatus.CANCELLED
+
+
+def test_a_run_whose_pause_was_taken_back_too_late_for_its_runner_goes_on(database: Database) -> None:
+    claimed = start(database)
+    with database.write() as c:
+        runs.request(c, claimed.run.id, "pause")
+        assert runs.report(c, claimed.run.id, claimed.token, Report(number=1)) == Orders.PAUSE
+        runs.request(c, claimed.run.id, "resume")
+        assert runs.release(c, claimed.run.id, claimed.token) is RunStatus.QUEUED
 
 
 def test_queued_runs_are_cancelled_paused_and_resumed_at_once(database: Database) -> None:

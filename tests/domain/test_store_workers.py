@@ -43,7 +43,7 @@ def test_a_worker_is_idle_busy_draining_and_stopped(database: Database) -> None:
         assert workers.get(c, worker.id).status == "busy"
         assert workers.drain(c, worker.id).status == "draining"
         assert workers.beat(c, worker.id, measures={"memory": 6}).draining
-        runs.release(c, claimed.run.id, claimed.token, "drained")
+        runs.release(c, claimed.run.id, claimed.token)
         assert workers.get(c, worker.id).run_id is None
         workers.stop(c, worker.id)
         workers.stop(c, worker.id)

@@ -105,7 +105,13 @@ def remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def sweep(directory: Path) -> None:
-    """Delete what writers that were killed left half made."""
+def token_of(path: Path) -> int:
+    """The token of the attempt that writes, or wrote, this checkpoint: its name is `<step>.<token>`."""
+    return int(path.name.split(".")[1])
+
+
+def sweep(directory: Path, *, before: int) -> None:
+    """Delete what writers that were killed left half made; a token below `before` was theirs."""
     for partial in directory.glob(f"*{_TEMPORARY}*"):
-        shutil.rmtree(partial, ignore_errors=True)
+        if token_of(partial) < before:
+            shutil.rmtree(partial, ignore_errors=True)

@@ -2,21 +2,18 @@
 
 import signal
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from domain.report import Ending
 from domain.run import Orders, Outcome, Reason, Responsible, signal_reason
 from worker.protocol.exits import FENCED, PREEMPTED, STORAGE
 from worker.supervising.oom_kills import oom_kills
 
-GivenBack = Literal["drained", "paused"]
-_GIVEN_BACK: dict[Orders, GivenBack] = {Orders.DRAIN: "drained", Orders.PAUSE: "paused"}
-
 
 def how_it_ended(
     end: Mapping[str, Any] | None, stopping: Orders, status: int | None, oom_kills_before: int, late: Ending
-) -> Ending | GivenBack:
-    """The end of an attempt in the words of the store.
+) -> Ending | None:
+    """The end of an attempt in the words of the store; None for a run that is given back, drained or paused.
 
     `end` is the runner's last message, None when it died without one; `stopping` what it had been told; `status` how
     its process ended, None while it lives; `late` the end of a run that was stopped because its time was over.
@@ -31,10 +28,10 @@ def how_it_ended(
     return Ending.failed(responsible, end["reason"], end["message"], traceback=traceback, exit_code=status)
 
 
-def _stopped(orders: Orders, late: Ending) -> Ending | GivenBack:
+def _stopped(orders: Orders, late: Ending) -> Ending | None:
     if orders is Orders.CANCEL:
         return Ending.cancelled()
-    return late if orders is Orders.DEADLINE else _GIVEN_BACK[orders]
+    return late if orders is Orders.DEADLINE else None
 
 
 def diagnose_death(status: int, oom_kills_before: int) -> Ending:

@@ -24,7 +24,7 @@ from domain.store import runs
 from worker.protocol import checkpoint
 from worker.protocol.assignment import Assignment
 from worker.protocol.spool import LOG, PULSE, SPOOL, LineReader, read_pulse, uptime
-from worker.supervising.diagnosis import GivenBack, how_it_ended
+from worker.supervising.diagnosis import how_it_ended
 from worker.supervising.kept_runner import KeptRunner
 from worker.supervising.oom_kills import oom_kills
 from worker.supervising.report import Gatherer, saved_checkpoint
@@ -99,7 +99,7 @@ class Supervision:
     # Beginning.
 
     def _begin(self) -> None:
-        checkpoint.sweep(self._directory / "ck")
+        checkpoint.sweep(self._directory / "ck", before=self._token)
         resume = self._verified_checkpoint()
         assignment = Assignment(
             run_id=self._run_id,
@@ -233,7 +233,10 @@ class Supervision:
         late = self._time_limit.ending(beat.step if beat else self._claim.run.step)
         how = how_it_ended(self._end, self._stopping, self._runner.exit_status, self._oom_kills, late)
         self._runner.is_clean = self._end is not None and self._end["how"] != "failed"
-        self._unsent.append(Unsent(self._gatherer.report(beat), self._weights, self._spool.offset))
+        # Nobody can go on from weights alone: those of a runner that died before it said so are no end.
+        has_succeeded = how is not None and how.status is RunStatus.SUCCEEDED
+        weights = self._weights if has_succeeded else None
+        self._unsent.append(Unsent(self._gatherer.report(beat), weights, self._spool.offset))
         give_up_at = time.monotonic() + 2 * self._settings.lease
         while True:
             try:
@@ -247,29 +250,33 @@ class Supervision:
             else:
                 return
 
-    def _write_end(self, c: Connection, how: Ending | GivenBack) -> None:
+    def _write_end(self, c: Connection, how: Ending | None) -> None:
         for report, saved, _ in self._unsent:
             runs.report(c, self._run_id, self._token, report, lease=self._settings.lease)
             if saved is not None:
                 runs.saved_checkpoint(c, self._run_id, self._token, saved)
-        if isinstance(how, Ending):
-            if how.status is RunStatus.SUCCEEDED:
-                # The final weights stay, and the best checkpoint; nothing is resumed from here any more.
-                runs.drop_old_checkpoints(c, self._run_id, self._token, keep=1)
-            runs.finish(c, self._run_id, self._token, how, backoff=self._settings.backoff)
-        else:
-            runs.release(c, self._run_id, self._token, how)
+        if how is None:
+            runs.release(c, self._run_id, self._token)
+            return
+        if how.status is RunStatus.SUCCEEDED:
+            # The final weights stay, and the best checkpoint; nothing is resumed from here any more.
+            runs.drop_old_checkpoints(c, self._run_id, self._token, keep=1)
+        runs.finish(c, self._run_id, self._token, how, backoff=self._settings.backoff)
 
     def _tidy(self) -> None:
-        """Delete what nobody will read: checkpoints without a row, the spools and logs that are in the store now."""
+        """Delete what nobody will read: checkpoints without a row, the spools and logs that are in the store now.
+
+        Only of this attempt and those before it: when it was taken from us, another is writing beside.
+        """
         try:
             with self._database.read() as c:
                 kept = {self._settings.runs_dir / saved.path for saved in runs.checkpoints(c, self._run_id)}
         except DATABASE_DOWN:
             return
         for path in (self._directory / "ck").glob("*"):
-            if path not in kept:
+            if path not in kept and checkpoint.token_of(path) <= self._token:
                 checkpoint.remove(path)
-        for name in (SPOOL, LOG):
-            for file in (self._directory / "attempts").glob(f"*/{name}"):
-                file.unlink(missing_ok=True)
+        for attempt in (self._directory / "attempts").glob("*"):
+            if int(attempt.name) <= self._token:
+                (attempt / SPOOL).unlink(missing_ok=True)
+                (attempt / LOG).unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 """What the supervisor ships of a spool, and what it tells the runner: a database away delays, and loses nothing."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from domain.database import Database
+from domain.errors import StaleToken
+from domain.run import RunStatus
 from domain.settings import Settings
-from domain.store import metrics
-from tests.domain.made import start
+from domain.store import metrics, runs
+from tests.domain.made import claim, make_worker, start
 from worker.protocol.assignment import Assignment
-from worker.protocol.spool import SPOOL, SpoolWriter
+from worker.protocol.spool import LOG, SPOOL, SpoolWriter
 from worker.supervising.supervision import Supervision
 
 
@@ -25,6 +29,7 @@ class StillRunner:
         self.told: list[dict[str, Any]] = []
         self.assignment: Assignment | None = None
         self.is_clean = True
+        self.exit_status: int | None = None
 
     def begin(self, assignment: Assignment) -> None:
         self.assignment = assignment
@@ -43,7 +48,9 @@ class Attempt:
         self.supervision = Supervision(database, settings, self.claim, self.runner, lambda: False)  # type: ignore[arg-type]
         self.supervision._begin()
         assert self.runner.assignment is not None
-        self.spool = SpoolWriter(self.runner.assignment.attempt_directory / SPOOL)
+        self.assignment = self.runner.assignment
+        self.checkpoints = self.assignment.checkpoints
+        self.spool = SpoolWriter(self.assignment.attempt_directory / SPOOL)
         self.spool.write({"kind": "plan", "total_steps": 100, "per_epoch": 10, "batch_size": 4})
 
     def train(self, step: int) -> None:
@@ -113,3 +120,39 @@ def test_a_report_whose_commit_is_unknown_is_sent_again_and_nothing_is_doubled(
         assert metrics.summaries(c, [attempt.claim.run.id]) == once
         assert list(metrics.rows(c, [attempt.claim.run.id])) == rows
     assert [row["step"] for row in rows] == [1]
+
+
+def test_weights_of_a_runner_that_died_before_its_last_word_are_nothing_to_go_on_from(
+    attempt: Attempt, sqlite_database: Database
+) -> None:
+    weights = {"step": 100, "path": str(attempt.checkpoints / "final.1"), "size_bytes": 1, "digest": "0" * 64}
+    attempt.spool.write({"kind": "weights", **weights, "metrics": {}, "best": False})
+    attempt.runner.exit_status = -signal.SIGKILL
+    attempt.supervision._read()
+    attempt.supervision._finish()
+    with sqlite_database.read() as c:
+        ended = runs.get(c, attempt.claim.run.id)
+        assert runs.checkpoints(c, ended.id) == []
+    assert (ended.status, ended.reason) == (RunStatus.QUEUED, "signal_9")
+
+
+def test_an_attempt_that_was_taken_away_leaves_the_files_of_the_next_one_alone(
+    attempt: Attempt, sqlite_database: Database
+) -> None:
+    """Its supervisor was frozen beyond the lease, say, and shares the directory with the one that trains now."""
+    mine, theirs = attempt.assignment, replace(attempt.assignment, token=2)
+    with sqlite_database.write() as c:
+        runs.lose(c, attempt.claim.run.id, attempt.claim.token, message="silent")
+        assert claim(c, make_worker(c, "w2")).token == theirs.token
+    theirs.attempt_directory.mkdir()
+    for one in (mine, theirs):
+        for file in (SPOOL, LOG):
+            (one.attempt_directory / file).touch()
+        for name in (f"7.{one.token}", f"9.{one.token}.tmp-abcd"):
+            (attempt.checkpoints / name).mkdir(parents=True)
+    with pytest.raises(StaleToken):
+        attempt.train(1)
+    attempt.supervision._tidy()
+    assert sorted(path.name for path in attempt.checkpoints.iterdir()) == ["7.2", "9.2.tmp-abcd"]
+    assert list(mine.attempt_directory.iterdir()) == []
+    assert {path.name for path in theirs.attempt_directory.iterdir()} == {SPOOL, LOG}
