@@ -1,6 +1,5 @@
 """What went wrong in a runner, in the words of the store: who must act, and the reason."""
 
-import errno
 import traceback
 
 import torch
@@ -9,7 +8,7 @@ from domain.run import Reason, Responsible
 from lncore.options import OptionError
 from worker.loading.idx import BadIdxError
 from worker.loading.sources import DatasetUnavailableError
-from worker.training.desk import StorageError
+from worker.training.desk import NO_SPACE, StorageError
 from worker.training.learner import NoGpuError
 from worker.training.pace import BatchTooLargeError
 from worker.training.size import TooLargeError
@@ -32,7 +31,7 @@ def diagnose(error: Exception) -> tuple[Responsible, Reason]:
     for kind, reason in _SPEC:
         if isinstance(error, kind):
             return Responsible.SPEC, reason
-    if isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
+    if isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno in NO_SPACE):
         return Responsible.TRANSIENT, Reason.STORAGE
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return Responsible.TRANSIENT, Reason.OOM_HOST

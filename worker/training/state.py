@@ -7,11 +7,13 @@ import json
 import os
 import platform
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -22,17 +24,17 @@ from worker.training.learner import Learner
 def save_weights(model: nn.Module, directory: Path) -> None:
     """Write the parameters and buffers of `model`, each once however many names it has."""
     tensors, _ = _distinct(model.state_dict())
-    save_file(tensors, directory / WEIGHTS)
+    _write(tensors, directory / WEIGHTS)
 
 
 def save(learner: Learner, progress: dict[str, Any], directory: Path) -> None:
     """Write the whole state into an empty directory."""
     tensors, aliases = _distinct(learner.model.state_dict())
-    save_file(tensors, directory / WEIGHTS)
+    _write(tensors, directory / WEIGHTS)
     moments, numbers = _optimizer_state(learner.optimizer)
-    save_file(moments, directory / OPTIMIZER)
+    _write(moments, directory / OPTIMIZER)
     generators, python_state = _generators()
-    save_file(generators, directory / GENERATORS)
+    _write(generators, directory / GENERATORS)
     state = {
         "step": learner.step,
         "progress": progress,
@@ -43,6 +45,18 @@ def save(learner: Learner, progress: dict[str, Any], directory: Path) -> None:
         "fingerprint": fingerprint(learner.device),
     }
     (directory / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    """Raises OSError when the disk refuses: safetensors has an error of its own, which says so in words only."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        said = re.search(r"os error (\d+)", str(error))
+        if said is None:
+            raise
+        number = int(said[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def restore(learner: Learner, directory: Path) -> tuple[dict[str, Any], bool]:

@@ -1,6 +1,9 @@
 """What a runner reports, in the order in which it is read."""
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import torch
 from tests.worker.specs import spec_of
 from worker.protocol.assignment import Assignment
 from worker.protocol.spool import SPOOL, uptime
-from worker.training.desk import RunnerDesk, Standing
+from worker.training.desk import RunnerDesk, Standing, StorageError
 from worker.training.learner import make_learner
 
 
@@ -36,3 +39,27 @@ def test_the_run_trains_again_when_its_checkpoint_is_told(assignment: Assignment
     assert [message["kind"] for message in messages] == ["phase", "phase", "checkpoint"]
     assert [message["phase"] for message in messages[:2]] == ["saving", "training"]
     assert seen == ["checkpoint"]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A disk that takes no more of any file than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_costs_a_checkpoint_the_first_time_and_the_attempt_the_second(assignment: Assignment) -> None:
+    spec = spec_of()
+    desk = RunnerDesk(assignment, spec.training, Standing(uptime() + 60), lambda: None)
+    learner = make_learner(spec, (1, 8, 8), 10, torch.device("cpu"))
+    with files_of_at_most(4096):
+        desk.save(learner, {}, {}, best=False)
+        with pytest.raises(StorageError):
+            desk.save(learner, {}, {}, best=False)
+    notes = [message["message"] for message in told(assignment) if message["kind"] == "note"]
+    assert notes == ["The checkpoint of step 0 could not be written: File too large; going on without"]
+    assert list(assignment.checkpoints.iterdir()) == []

@@ -24,6 +24,7 @@ from worker.training.pace import BatchTooLargeError, Pace
         (RuntimeError("CUDA error: device-side assert triggered"), Responsible.TRANSIENT, Reason.CUDA),
         (MemoryError(), Responsible.TRANSIENT, Reason.OOM_HOST),
         (OSError(errno.ENOSPC, "No space left on device"), Responsible.TRANSIENT, Reason.STORAGE),
+        (OSError(errno.EFBIG, "File too large"), Responsible.TRANSIENT, Reason.STORAGE),
         (StorageError(OSError(errno.ENOSPC, "No space")), Responsible.TRANSIENT, Reason.STORAGE),
         (ZeroDivisionError("division by zero"), Responsible.INTERNAL, Reason.ERROR),
     ],
