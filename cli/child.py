@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.directory import start_of
 from cli.guard import guarded
 
 LOG_LIMIT_BYTES = 8 << 20
@@ -78,10 +79,10 @@ class Child:
             self._signal_group(signal.SIGKILL)
             self.process.wait()
 
-    def started_at(self) -> float | None:
-        """Start time in seconds since the epoch, which with the pid names a process for good."""
+    def start_mark(self) -> str | None:
+        """What with the pid names this process for good (directory.start_of)."""
         with suppress(psutil.Error):
-            return psutil.Process(self.pid).create_time() if self.pid else None
+            return start_of(self.pid) if self.pid else None
         return None
 
     def last_lines(self, count: int = TAIL_LINES) -> list[str]:

@@ -17,8 +17,7 @@ from cli.exits import CommandError
 
 RECORD_NAME = "up.json"
 LOCK_NAME = "up.lock"
-# Start times come from a clock that may be stepped by a second between two readings.
-START_TIME_TOLERANCE = 2.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STALE_GRACE_SECONDS = 5.0
 
 
@@ -106,12 +105,26 @@ def _same_process(entry: dict[str, Any]) -> psutil.Process | None:
     """The process an entry speaks of, unless it has ended and another one has its pid."""
     with suppress(psutil.Error, KeyError, TypeError, ValueError):
         process = psutil.Process(int(entry["pid"]))
-        same = abs(process.create_time() - float(entry["started"])) < START_TIME_TOLERANCE
-        if same and process.status() != psutil.STATUS_ZOMBIE:
+        if start_of(process.pid) == entry["started"] and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
 
 
-def own_start() -> dict[str, float]:
-    """The pid and start time by which others recognise this process."""
-    return {"pid": os.getpid(), "started": psutil.Process().create_time(), "at": time.time()}
+def start_of(pid: int) -> str:
+    """What tells a process from every other that ever has its pid; setting the clock does not change it.
+
+    Raises psutil.NoSuchProcess.
+    """
+    if not BOOT_ID.exists():
+        return str(psutil.Process(pid).create_time())
+    try:
+        # The 22nd field, counted from the end of the command's name, which may hold spaces: ticks since the boot.
+        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    return f"{BOOT_ID.read_text(encoding='ascii').strip()}/{ticks}"
+
+
+def own_start() -> dict[str, Any]:
+    """The pid and start by which others recognise this process."""
+    return {"pid": os.getpid(), "started": start_of(os.getpid()), "at": time.time()}

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cli.child import Child
 from cli.client import Address, Client
-from cli.directory import DataDirectory, own_start
+from cli.directory import RECORD_NAME, DataDirectory, own_start
 from cli.exits import CommandError
 from cli.stack import Stack, migrate, plan_stack
 from cli.supervisor import Limits, Supervisor
@@ -54,8 +54,7 @@ def supervise(stack: Stack, directory: DataDirectory) -> None:
     record: dict[str, object] = {**own_start(), "url": stack.url}
 
     def note(children: list[Child]) -> None:
-        running = {child.name: {"pid": child.pid, "started": child.started_at()} for child in children if child.pid}
-        directory.write_record({**record, "children": running})
+        write_down(directory, record, children)
 
     limits = Limits(crashes=stack.settings.crash_limit, window=stack.settings.crash_window)
     supervisor = Supervisor(stack.programs, limits=limits, say=console.print, on_change=note)
@@ -74,6 +73,18 @@ def supervise(stack: Stack, directory: DataDirectory) -> None:
         supervisor.stop()
         directory.forget()
     console.print("Stopped.")
+
+
+def write_down(directory: DataDirectory, record: dict[str, object], children: list[Child]) -> None:
+    """Keep what runs, and where, for other commands and for the next start.
+
+    A full disk is said, and ends nothing: what runs goes on, and what is stored can be read.
+    """
+    running = {child.name: {"pid": child.pid, "started": child.start_mark()} for child in children if child.pid}
+    try:
+        directory.write_record({**record, "children": running})
+    except OSError as error:
+        console.print(f"{directory.path / RECORD_NAME} could not be brought up to date: {error.strerror}.")
 
 
 def _announce(stack: Stack) -> None:

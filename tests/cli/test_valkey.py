@@ -74,7 +74,7 @@ def test_what_was_queued_survives_a_kill_and_a_start_over_the_stale_socket(start
 
 def test_a_broker_left_running_by_a_killed_supervisor_is_ended_first(start: Start, directory: DataDirectory) -> None:
     child, broker = start()
-    directory.write_record({**own_start(), "children": {"valkey": {"pid": child.pid, "started": child.started_at()}}})
+    directory.write_record({**own_start(), "children": {"valkey": {"pid": child.pid, "started": child.start_mark()}}})
     assert directory.end_stale_processes() == ["valkey"]
     assert not broker.answers()
     start()
@@ -83,7 +83,7 @@ def test_a_broker_left_running_by_a_killed_supervisor_is_ended_first(start: Star
 def test_another_process_with_the_recorded_pid_is_left_alone(directory: DataDirectory) -> None:
     bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
-        entry = {"pid": bystander.pid, "started": 1.0}
+        entry = {"pid": bystander.pid, "started": "another boot/1"}
         directory.write_record({**own_start(), "children": {"valkey": entry}})
         assert directory.end_stale_processes() == []
         assert bystander.poll() is None

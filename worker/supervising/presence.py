@@ -32,6 +32,8 @@ _STUCK_AFTER = 15
 """Seconds after which a worker that such a message didn't wake is ended."""
 _GRACE = 10
 """Seconds between asking a worker with nothing in hand to end and ending it."""
+PROGRAM = "worker.main"
+"""By which a worker's process is known: `python -m worker.main`."""
 STUCK = 70
 """Exit status of a worker that consumed nothing while work waited; whoever supervises it starts it anew."""
 
@@ -195,9 +197,13 @@ class Presence:
 
 
 def _is_alive(worker: Worker) -> bool:
-    """Whether the process that registered as `worker` on this host still runs; a reused id is another process."""
+    """Whether the process that registered as `worker` on this host still runs.
+
+    No times are compared: this host's clock and the database's may differ, and either may be set. A reused id is
+    another program's, or our own where every start of a container numbers its processes alike.
+    """
     try:
-        return psutil.Process(worker.pid).create_time() <= worker.started_at.timestamp()
+        return worker.pid != os.getpid() and PROGRAM in psutil.Process(worker.pid).cmdline()
     except psutil.NoSuchProcess:
         return False
 

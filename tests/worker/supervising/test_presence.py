@@ -2,13 +2,20 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from kombu.exceptions import OperationalError
+from sqlalchemy import update
 
 from domain.database import Database
 from domain.settings import Settings
+from domain.store import workers
+from domain.tables import worker
 from tests.domain.made import make_worker, start, submit_job
 from worker.supervising import presence
 from worker.supervising.board import Board
@@ -39,6 +46,9 @@ class World:
         if self.broker_is_away:
             raise OperationalError("away")
         self.reminders += 1
+
+    def register(self) -> None:
+        self._presence._register(self._database)
 
     def look(self, *, after: float = 0.0) -> None:
         self.now += after
@@ -93,6 +103,24 @@ def test_a_worker_whose_work_begins_is_given_its_whole_time_again(world: World, 
     world.look(after=60)
     world.look(after=3)
     assert (world.reminders, world.ended) == (1, [])
+
+
+def test_a_worker_is_taken_for_dead_only_when_its_process_is_gone_whatever_the_clocks_say(
+    world: World, sqlite_database: Database
+) -> None:
+    """The database's clock may be years behind this host's."""
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", presence.PROGRAM])
+    with sqlite_database.write() as c:
+        known = make_worker(c, "other", host=socket.gethostname(), pid=other.pid).id
+        c.execute(update(worker).values(started_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    world.register()
+    with sqlite_database.read() as c:
+        assert workers.get(c, known).status == "idle"
+    other.kill()
+    other.wait()
+    world.register()
+    with sqlite_database.read() as c:
+        assert workers.get(c, known).status == "lost"
 
 
 def test_a_broker_that_is_away_is_not_the_workers_fault(world: World, sqlite_database: Database) -> None:
