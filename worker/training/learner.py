@@ -67,12 +67,22 @@ def make_learner(spec: JobSpec, shape: tuple[int, ...], classes: int, device: to
     model = menus.make_model(spec.architecture, spec.normalization, shape, classes).to(device)
     return Learner(
         model=model,
-        forward=torch.compile(model) if training.compile else model,
+        forward=_compiled(model) if training.compile else model,
         optimizer=make_optimizer(training, model),
         scaler=torch.amp.GradScaler(device.type, enabled=training.precision == "fp16"),
         device=device,
         precision=training.precision,
     )
+
+
+def _compiled(model: nn.Module) -> Callable[..., Any]:
+    """The model, compiled as in a process that compiled none before.
+
+    What was compiled for the runs before would be used where it fits, and after eight models of one class torch gives
+    up on it and computes the next one as it is.
+    """
+    torch.compiler.reset()
+    return torch.compile(model)
 
 
 def make_optimizer(training: TrainingSpec, model: nn.Module) -> torch.optim.Optimizer:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,6 +117,21 @@ def test_a_compiled_model_is_compiled_by_the_first_step_of_every_attempt(digits:
     desk = Notebook()
     train(spec, 0, learner, digits, desk, {})
     assert desk.phases[:2] == [Phase.COMPILING, Phase.TRAINING]
+
+
+def test_a_warm_process_compiles_the_model_of_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch gives up on a function that it has compiled for eight different models."""
+    compiled: list[int] = []
+
+    def backend(graph: Any, _inputs: Any) -> Any:
+        compiled.append(1)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    for width in range(8, 18):
+        spec = spec_of(architecture={"kind": "mlp", "hidden": [width]}, compile=True)
+        make_learner(spec, (1, 8, 8), 10, CPU).forward(torch.zeros(2, 1, 8, 8))
+    assert len(compiled) == 10
 
 
 def test_losses_are_read_in_blocks(digits: Data) -> None:
