@@ -16,7 +16,10 @@ from pathlib import Path
 
 from domain.artifact import MANIFEST
 
+HEADER_LIMIT = 16 << 20
+"""Bytes a safetensors header may have: names and shapes of some hundred thousand tensors. The library takes 100 MB."""
 _TEMPORARY = ".tmp-"
+_TENSORS = ".safetensors"
 
 
 class BadCheckpointError(Exception):
@@ -80,6 +83,12 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def _header_size(file: Path) -> int:
+    """The first eight bytes of a safetensors file state it."""
+    with file.open("rb") as opened:
+        return int.from_bytes(opened.read(8), "little")
+
+
 def verify(path: Path, digest: str) -> None:
     """Check every byte of a checkpoint against its manifest, and the manifest against `digest`.
 
@@ -92,6 +101,8 @@ def verify(path: Path, digest: str) -> None:
         for name, entry in json.loads(text)["files"].items():
             if (path / name).stat().st_size != entry["bytes"]:
                 raise BadCheckpointError(f"{name} has another size than when it was saved")
+            if name.endswith(_TENSORS) and _header_size(path / name) > HEADER_LIMIT:
+                raise BadCheckpointError(f"{name} has a header of more than {HEADER_LIMIT >> 20} MiB")
             if _sha256(path / name) != entry["sha256"]:
                 raise BadCheckpointError(f"{name} has other contents than when it was saved")
     except OSError as error:
