@@ -1,42 +1,15 @@
 """Reads a job or a study from a YAML or JSON file; a key that stands twice, which both let pass, is refused."""
 
 import json
-import re
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cli.exits import CommandError, ExitCode
+from domain.yaml_text import read_yaml
 
 Document = dict[str, Any]
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Plain data only, and each key of a mapping once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, yaml.Mark] = {}
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"the key {key!r} occurs twice (first in line {seen[key].line + 1})",
-                    key_node.start_mark,
-                )
-            seen[key] = key_node.start_mark
-        return super().construct_mapping(node, deep=deep)
-
-
-# YAML 1.1 reads 1e-5 as text because it has no dot; everybody who writes it means a number.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
 
 
 def read_document(path: str) -> Document:
@@ -46,8 +19,8 @@ def read_document(path: str) -> Document:
     """
     text = _text_of(path)
     try:
-        document = _from_json(text) if path.endswith(".json") else yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - the loader is a SafeLoader that is stricter still
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        document = _from_json(text) if path.endswith(".json") else read_yaml(text)
+    except (ValueError, RecursionError) as error:
         raise _bad(path, " ".join(str(error).split())) from error
     if not isinstance(document, dict):
         raise _bad(path, "a job or a study is a mapping of names to values")
@@ -60,14 +33,15 @@ def is_study(document: Document) -> bool:
 
 
 def _text_of(path: str) -> str:
+    """UTF-8 whatever the terminal speaks; the mark that Windows puts before it is passed over."""
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return (sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise _bad(path, error.strerror if isinstance(error, OSError) and error.strerror else str(error)) from error
 
 
 def _from_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    return json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Document:
@@ -79,8 +53,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> Document:
     return document
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+def _finite(written: str) -> float:
+    value = float(written)
+    if not math.isfinite(value):
+        raise ValueError(f"{written} is no number that can be stored")
+    return value
 
 
 def _bad(path: str, why: str) -> CommandError:

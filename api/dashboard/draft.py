@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from domain import yaml_text
 from domain.catalog import Catalog
 from domain.errors import FieldError, InvalidSpec
 from domain.study import Cell, StudySpec, parse_study
@@ -13,16 +12,6 @@ from domain.words import field_words
 
 MAX_TEXT = 64 * 1024
 """Characters of YAML that are read."""
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can stand for gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read; write the value out", mark)
-        return super().compose_node(parent, index)
 
 
 @dataclass(frozen=True)
@@ -45,9 +34,10 @@ def read_yaml(text: str) -> dict[str, Any]:
     if len(text) > MAX_TEXT:
         raise InvalidSpec([_wrong("too_large", f"The text is longer than {MAX_TEXT // 1024} KiB.")])
     try:
-        raw = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidSpec([_wrong("not_yaml", _sentence(error))]) from error
+        raw = yaml_text.read_yaml(text)
+    except ValueError as error:
+        sentence = str(error)
+        raise InvalidSpec([_wrong("not_yaml", f"{sentence[:1].upper()}{sentence[1:]}.")]) from error
     if not isinstance(raw, dict):
         raise InvalidSpec(
             [_wrong("wrong_type", "A study is a mapping: lines such as `name: …`, `base: …`, `vary: …`.")]
@@ -89,10 +79,3 @@ def _column(cell: Cell, axes: Sequence[str]) -> str:
 
 def _wrong(code: str, detail: str) -> FieldError:
     return FieldError(pointer="", code=code, detail=detail)
-
-
-def _sentence(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    too_deep = "it is nested too deeply" if isinstance(error, RecursionError) else ""
-    problem = too_deep or getattr(error, "problem", None) or str(error)
-    return f"Line {mark.line + 1}: {problem}." if mark else f"This is not YAML: {problem}."

@@ -4,10 +4,9 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from api.dashboard.form import as_list, as_mapping
 from domain.catalog import Catalog
+from domain.yaml_text import read_yaml
 
 
 def apply(raw: Mapping[str, Any], entered: Mapping[str, Sequence[str]], catalog: Catalog) -> dict[str, Any]:
@@ -36,8 +35,8 @@ def apply(raw: Mapping[str, Any], entered: Mapping[str, Sequence[str]], catalog:
 def scalar(text: str) -> Any:
     """What a person typed into a field: a number, true, a list in brackets or with commas, else the text."""
     try:
-        return yaml.safe_load(text) if text.strip() else text
-    except yaml.YAMLError:
+        return read_yaml(text) if text.strip() else text
+    except ValueError:
         return text
 
 
@@ -75,18 +74,10 @@ def _entered_training(entered: Mapping[str, Sequence[str]], before: Mapping[str,
             continue
         training[part] = dict(old) if old.get("kind") == kind else {"kind": kind}
     if rate := _one(entered, "optimizer.lr").strip():
-        training["optimizer"]["lr"] = _rate(rate)
+        training["optimizer"]["lr"] = scalar(rate)
     if precision := _one(entered, "training.precision"):
         training["precision"] = precision
     return training
-
-
-def _rate(text: str) -> Any:
-    """A learning rate as people write it: YAML takes 1e-3 for a text, a form field need not."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _entered_axes(entered: Mapping[str, Sequence[str]], before: Mapping[str, Any]) -> dict[str, Any]:
