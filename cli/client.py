@@ -51,18 +51,46 @@ class Address:
     key: str | None
     found: str
     """Where the address came from, for the message when nothing answers there."""
+    shown: str = "The key comes from NORMLAB_KEY."
+    """Where the key came from, for the message when it is refused."""
 
 
 def find_address(settings: Settings) -> Address:
     """NORMLAB_URL and NORMLAB_KEY, or else the stack running over the data directory and its owner key."""
-    key = settings.key.get_secret_value() or settings.read_owner_key()
+    url, found = _find_url(settings)
+    key = settings.key.get_secret_value()
+    if key:
+        return Address(url, _usable_key(key), found)
+    owner = settings.read_owner_key()
+    where = f"The key comes from {settings.owner_key_file}." if owner else f"There is no {settings.owner_key_file}."
+    return Address(url, owner, found, where)
+
+
+def _find_url(settings: Settings) -> tuple[str, str]:
+    """The address, and where it came from."""
     if settings.url:
-        return Address(settings.url.rstrip("/"), key, "NORMLAB_URL")
-    directory = DataDirectory(settings.data_dir)
-    stack = directory.stack()
+        return _usable_url(settings.url), "NORMLAB_URL"
+    stack = DataDirectory(settings.data_dir).stack()
     if stack and "url" in stack:
-        return Address(stack["url"], key, f"the stack over {settings.data_dir}")
-    return Address(f"http://{settings.host}:{settings.port}", key, "the default address")
+        return stack["url"], f"the stack over {settings.data_dir}"
+    return f"http://{settings.host}:{settings.port}", f"the default address; no stack runs over {settings.data_dir}"
+
+
+def _usable_url(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        message = f"NORMLAB_URL is {text!r}, but must look like http://127.0.0.1:8787."
+        raise CommandError(message, code=ExitCode.BAD_INPUT)
+    return text.rstrip("/")
+
+
+def _usable_key(key: str) -> str:
+    if not (key.isascii() and key.isprintable()):
+        raise CommandError("NORMLAB_KEY holds a character that no key has.", code=ExitCode.BAD_INPUT)
+    return key
 
 
 class Client:
@@ -77,10 +105,10 @@ class Client:
         self._http = httpx.Client(base_url=address.url, headers=headers, timeout=TIMEOUT, trust_env=False)
 
     def get(self, path: str, **query: Any) -> Any:
-        return self.request("GET", path, query=query).json()
+        return self._document(self.request("GET", path, query=query))
 
     def post(self, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any) -> Any:
-        return self.request("POST", path, body=body, query=query, headers=headers).json()
+        return self._document(self.request("POST", path, body=body, query=query, headers=headers))
 
     def create(self, path: str, body: Any, say: Callable[[str], None]) -> Any:
         """POST what is to exist once: tried again under one key while the service is away or asks to wait.
@@ -107,7 +135,7 @@ class Client:
             with self._http.stream("GET", path, params=parameters) as response:
                 if response.is_error:
                     response.read()
-                    raise refusal(response)
+                    raise self._refusal(response)
                 yield from response.iter_bytes()
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
@@ -143,8 +171,24 @@ class Client:
         except ValueError as error:  # NaN or infinity, which JSON does not have
             raise CommandError(f"The document cannot be sent as JSON: {error}.", code=ExitCode.BAD_INPUT) from error
         if response.is_error:
-            raise refusal(response)
+            raise self._refusal(response)
         return response
+
+    def _document(self, response: httpx.Response) -> Any:
+        """The JSON of an answer. Raises CommandError when something else than NormLab answered."""
+        try:
+            return response.json()
+        except ValueError as error:
+            message = f"What answers at {self.address.url} ({self.address.found}) is not NormLab."
+            raise CommandError(message, code=ExitCode.UNREACHABLE) from error
+
+    def _refusal(self, response: httpx.Response) -> CommandError:
+        """What was answered; where the key was refused, also which one that was."""
+        error = refusal(response)
+        if response.status_code == 401:
+            remedy = "Set NORMLAB_KEY, or run this where the data directory of the service is (NORMLAB_DATA_DIR)."
+            error.details = (*error.details, self.address.shown, remedy)
+        return error
 
     def _paced(self, method: str, path: str, **more: Any) -> httpx.Response:
         """The answer to a request that waits its turn when the service says we ask too fast."""
@@ -162,7 +206,7 @@ class Client:
         with self._http.stream("GET", path, params=query, headers=headers, timeout=STREAM_TIMEOUT) as response:
             if response.is_error:
                 response.read()
-                raise refusal(response)
+                raise self._refusal(response)
             yield from parse_events(response.iter_lines())
 
     def _unreachable(self, error: Exception) -> TryAgainError:
@@ -192,18 +236,16 @@ def parse_events(lines: Iterator[str]) -> Iterator[Record]:
 
 
 def refusal(response: httpx.Response) -> CommandError:
-    """A problem+json answer (RFC 9457) as the error the terminal shows: its sentence, then one line per pointer."""
+    """A problem+json answer (RFC 9457) as the error the terminal shows: one line per wrong place, else its sentence."""
     code = EXIT_OF_STATUS.get(response.status_code, ExitCode.SERVER_ERROR if response.status_code >= 500 else None)
     try:
         problem = response.json()
         message = problem.get("detail") or problem["title"]
     except (ValueError, KeyError, AttributeError):
         problem, message = {}, f"The service answered {response.status_code} {response.reason_phrase}."
-    details = [_line_of(error) for error in problem.get("errors") or []]
+    message, *details = [_line_of(error) for error in problem.get("errors") or []] or [message]
     if code is ExitCode.SERVER_ERROR and problem.get("request_id"):
         details.append(f"request {problem['request_id']}")
-    if response.status_code == 401:
-        details.append("Set NORMLAB_KEY, or run this where the data directory's owner key can be read.")
     wait = retry_after(response)
     if wait is None:
         return CommandError(message, code=code or ExitCode.FAILED, details=tuple(details))
@@ -219,5 +261,8 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def _line_of(error: Record) -> str:
-    pointer = error.get("pointer") or "(whole document)"
-    return f"{pointer}: {error.get('detail', '')} [{error.get('code', 'invalid')}]"
+    """The wrong place and what is wrong there; a query parameter as the option that people type."""
+    pointer = error.get("pointer") or ""
+    if pointer.startswith("?"):
+        pointer = f"--{pointer[1:].replace('_', '-')}"
+    return f"{pointer}: {error.get('detail', '')}" if pointer else error.get("detail", "")

@@ -9,6 +9,8 @@ from domain.settings import Settings
 
 PLURALS = {"run": "runs", "job": "jobs", "study": "studies", "cmp": "comparisons", "wrk": "workers", "key": "keys"}
 ID = re.compile(r"^(run|job|study|cmp|wrk|key)_[0-9A-Za-z]+$")
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+"""What a study may be called, so that a name is one segment of an address."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,11 @@ def locate(client: Client, wanted: str, *, kinds: tuple[str, ...] = ("run", "job
     Raises CommandError (not found) when there is none, and (bad input) when it is of a kind that doesn't fit here.
     """
     match = ID.match(wanted)
-    if match is None and "study" in kinds and "/" not in wanted:
+    if match is None and "study" in kinds and NAME.match(wanted):
         found: str = client.get(f"/v1/studies/{wanted}")["id"]
         return Place("study", found)
     if match is None or match[1] not in kinds:
-        expected = " or ".join(f"{kind}_…" for kind in kinds)
+        expected = " or ".join(f"{kind}_…" for kind in kinds) + (" and no study's name" if "study" in kinds else "")
         code = ExitCode.NOT_FOUND if match is None else ExitCode.BAD_INPUT
         raise CommandError(f"{wanted!r} is no id of the form {expected}.", code=code)
     return Place(match[1], wanted)

@@ -34,11 +34,16 @@ def test_each_refusal_has_its_exit_code(status: int, code: int) -> None:
     assert refusal(httpx.Response(status, json={"title": "No", "detail": "No."})).code == code
 
 
-def test_a_problem_is_shown_with_its_pointers() -> None:
-    errors = [{"pointer": "/normalization/kind", "code": "unknown_variant", "detail": "Did you mean layer_norm?"}]
-    error = refusal(httpx.Response(422, json={"title": "Invalid", "detail": "The spec is refused.", "errors": errors}))
-    assert error.message == "The spec is refused."
-    assert error.details == ("/normalization/kind: Did you mean layer_norm? [unknown_variant]",)
+def test_a_problem_is_shown_once_for_each_wrong_place() -> None:
+    errors = [
+        {"pointer": "/normalization/kind", "code": "unknown_variant", "detail": "Did you mean layer_norm?"},
+        {"pointer": "?group_by", "code": "unknown_field", "detail": "No spec has foo."},
+        {"pointer": "", "code": "wrong", "detail": "It is empty."},
+    ]
+    error = refusal(httpx.Response(422, json={"detail": "/normalization/kind: … (2 more in errors)", "errors": errors}))
+    assert error.message == "/normalization/kind: Did you mean layer_norm?"
+    assert error.details == ("--group-by: No spec has foo.", "It is empty.")
+    assert refusal(httpx.Response(404, json={"detail": "There is no run.", "errors": []})).message == "There is no run."
 
 
 def test_an_answer_that_is_no_problem_document_is_still_a_sentence() -> None:
@@ -54,6 +59,45 @@ def test_where_nothing_listens_the_address_and_the_remedy_are_named() -> None:
     assert caught.value.code is ExitCode.UNREACHABLE
     assert "http://127.0.0.1:9 (NORMLAB_URL)" in caught.value.message
     assert "normlab up" in caught.value.details[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"url": "127.0.0.1:8787"}, "must look like http://127.0.0.1:8787"),
+        ({"url": "http://[::1"}, "must look like http://"),
+        ({"url": "ftp://lab"}, "must look like http://"),
+        ({"key": "nl_ü"}, "NORMLAB_KEY holds a character"),
+        ({"key": "nl_a\nb"}, "NORMLAB_KEY holds a character"),
+    ],
+)
+def test_an_address_or_a_key_that_cannot_be_one_is_bad_input(
+    tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    with pytest.raises(CommandError, match=words) as caught:
+        find_address(Settings(data_dir=tmp_path, **settings))
+    assert caught.value.code is ExitCode.BAD_INPUT
+
+
+def _answered_by(answer: httpx.Response, tmp_path: Path) -> CommandError:
+    client = Client(find_address(Settings(data_dir=tmp_path)))
+    client._http = httpx.Client(base_url="http://lab", transport=httpx.MockTransport(lambda _request: answer))
+    with pytest.raises(CommandError) as caught:
+        client.get("/v1/studies")
+    return caught.value
+
+
+def test_another_program_at_the_address_is_told_from_the_service(tmp_path: Path) -> None:
+    error = _answered_by(httpx.Response(200, text="<html>Hello"), tmp_path)
+    assert "is not NormLab" in error.message
+    assert error.code is ExitCode.UNREACHABLE
+
+
+def test_in_the_wrong_directory_the_missing_key_file_is_named(tmp_path: Path) -> None:
+    error = _answered_by(httpx.Response(401, json={"detail": "This needs a key."}), tmp_path)
+    assert error.code is ExitCode.DENIED
+    assert f"There is no {tmp_path / 'owner.key'}." in error.details
+    assert "NORMLAB_DATA_DIR" in error.details[-1]
 
 
 def test_the_address_comes_from_the_environment_or_the_running_stack(tmp_path: Path) -> None:
