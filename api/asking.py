@@ -22,7 +22,10 @@ GroupBy = Annotated[
     Query(max_length=2000, description="Dotted fields of the spec, with commas. Default all that differ."),
 ]
 Metric = Annotated[str | None, Query(max_length=100, description="Default the study's, or test_error.")]
-At = Annotated[str | None, Query(pattern=AT, description="final, best, a step, or seconds of training as in `60s`.")]
+At = Annotated[
+    str | None,
+    Query(description="final, best, a step, or seconds of training as in `60s`.", json_schema_extra={"pattern": AT}),
+]
 Baseline = Annotated[
     str | None, Query(max_length=2000, description="As in `normalization.kind=layer_norm`; several with commas.")
 ]

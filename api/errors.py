@@ -38,6 +38,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain import errors as domain
 from domain.errors import FieldError
+from domain.refusals import say_of
 
 FULL_DISK = ("database or disk is full", "No space left on device")
 """What SQLite and PostgreSQL say then."""
@@ -344,8 +345,9 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _field(error: dict[str, Any]) -> FieldError:
     place, *path = [str(part) for part in error["loc"]]
-    pointer = "?" + ".".join(path) if place in {"query", "header", "cookie"} else "".join(f"/{part}" for part in path)
-    return FieldError(pointer=pointer, code=str(error["type"]), detail=str(error["msg"]))
+    pointer = f"?{path[0]}" if place in {"query", "header", "cookie"} else "".join(f"/{part}" for part in path)
+    code, detail = say_of(error["type"], error.get("ctx", {}), error["input"]) or (error["type"], f"{error['msg']}.")
+    return FieldError(pointer=pointer, code=str(code), detail=str(detail))
 
 
 def _framework(request: Request, error: Exception) -> Response:

@@ -1,9 +1,9 @@
 """Metrics: what a name such as `test_error` measures, in which unit it is read, which way is better, and when."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from domain.catalog import Catalog
 from domain.nearest import suggest
@@ -24,11 +24,23 @@ __all__ = [
 SPLITS = ("train", "validation", "test")
 
 
-At = (
+def _one_sentence(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """What is no place at all is said once, and not once for each form that a place can have."""
+    try:
+        return check(value)
+    except ValidationError as error:
+        shown = repr(value)[:60]
+        raise ValueError(
+            f"it is {shown}, but must be final, best, the number of a step, or seconds as in 60s"
+        ) from error
+
+
+At = Annotated[
     Literal["final", "best"]
-    | Annotated[int, Field(ge=1)]
-    | Annotated[str, Field(pattern=r"^([1-9][0-9]{0,6}(\.[0-9]{1,3})?|0\.[0-9]{1,3})s$")]
-)
+    | Annotated[int, Field(ge=1, le=999_999_999)]
+    | Annotated[str, Field(pattern=r"^([1-9][0-9]{0,6}(\.[0-9]{1,3})?|0\.[0-9]{1,3})s$")],
+    WrapValidator(_one_sentence),
+]
 """The end of a run, its best point, the number of a step, or seconds of training as in `60s`."""
 
 

@@ -13,12 +13,15 @@ from domain.nearest import suggest
 from domain.option import looks_like_number
 from domain.pointer import pointer
 
-__all__ = ["validate"]
+__all__ = ["say_of", "validate"]
 
 NOUNS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
     "bool_type": "true or false",
     "string_type": "a text",
     "list_type": "a list",
@@ -33,7 +36,12 @@ LIMITS = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("below", "lt"),
 }
-
+LENGTHS = {
+    "too_short": ("at least", "min_length", "item"),
+    "too_long": ("at most", "max_length", "item"),
+    "string_too_short": ("at least", "min_length", "character"),
+    "string_too_long": ("at most", "max_length", "character"),
+}
 
 RARER = {
     "finite_number": ("out_of_range", "NaN and infinity are not values; give a finite number."),
@@ -102,9 +110,14 @@ def _say(model: type[BaseModel], raw: object, path: Sequence[str | int], error: 
             "unknown_key",
             f"There is no {str(path[-1])[:60]!r} here. {suggest(path[-1], _fields_beside(model, raw, path))}",
         )
-    if kind.startswith(("union_tag", "literal")):
+    return say_of(kind, facts, given) or (kind, f"{error['msg']}.")
+
+
+def say_of(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str] | None:
+    """The code and the sentence for one of pydantic's errors about a value; None for a kind that has none yet."""
+    if kind.startswith(("union_tag", "literal", "enum")):
         return _say_choice(kind, facts, given)
-    return _say_value(kind, facts, given) or (kind, f"{error['msg']}.")
+    return _say_value(kind, facts, given)
 
 
 def _say_choice(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str]:
@@ -125,6 +138,9 @@ def _say_value(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str,
     if kind == "value_error":
         sentence = str(facts["error"])
         return "wrong_value", f"{sentence[:1].upper()}{sentence[1:]}."
+    if kind in LENGTHS:
+        word, fact, noun = LENGTHS[kind]
+        return kind, f"It must have {word} {facts[fact]:,} {noun}{'s' * (facts[fact] != 1)}."
     return RARER.get(kind)
 
 

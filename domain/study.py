@@ -17,6 +17,7 @@ from domain.job import (
     JobSpec,
     Seeds,
     Tags,
+    flat,
     parse_spec,
     seed_list,
     spec_hash,
@@ -333,7 +334,10 @@ def _wrong_baseline(study: StudySpec, cells: Sequence[Cell]) -> list[FieldError]
     errors = []
     for path, wanted in study.baseline.items():
         found = [_get(spec, path.split(".")) for spec in specs]
-        if not any(_same(value, wanted) for value in found):
+        if all(value is _Missing for value in found):
+            detail = f"No cell has {path}. {suggest(path, {known for spec in specs for known in flat(spec)})}"
+            errors.append(FieldError(pointer=pointer(["baseline", path]), code="matches_nothing", detail=detail))
+        elif not any(_same(value, wanted) for value in found):
             known = {value_words(value) for value in found if value is not _Missing and not isinstance(value, Mapping)}
             detail = f"No cell has {path} = {value_words(wanted)}. {suggest(value_words(wanted), known)}"
             errors.append(FieldError(pointer=pointer(["baseline", path]), code="matches_nothing", detail=detail))

@@ -106,7 +106,21 @@ def test_strange_addresses_are_refused(api: TestClient, path: str) -> None:
 def test_wrong_parameters_are_422_and_named(api: TestClient, query: str) -> None:
     answer = api.get(f"/v1/runs?{query}")
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"].startswith(f"?{query.partition('=')[0]}")
+    assert answer.json()["errors"][0]["pointer"] == f"?{query.partition('=')[0]}"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("runs?status=succeded", "?status: 'succeded' is not a choice. Did you mean succeeded?"),
+        ("runs?limit=x", "?limit: It must be a whole number, not 'x'"),
+        ("runs?limit=0", "?limit: It is '0', but must be at least 1."),
+        ("comparisons?study=x&at=finl", "?at: It is 'finl', but must be final, best, the number of a step"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_in_the_words_of_the_specs(api: TestClient, query: str, words: str) -> None:
+    answer = api.get(f"/v1/{query}").json()
+    assert words in f"{answer['errors'][0]['pointer']}: {answer['errors'][0]['detail']}"
 
 
 def test_a_parameter_that_is_not_there_is_refused_with_the_nearest_name(api: TestClient) -> None:

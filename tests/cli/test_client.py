@@ -1,6 +1,7 @@
 """Answers of the service as the command understands them."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -72,7 +73,7 @@ def test_where_nothing_listens_the_address_and_the_remedy_are_named() -> None:
     ],
 )
 def test_an_address_or_a_key_that_cannot_be_one_is_bad_input(
-    tmp_path: Path, settings: dict[str, str], words: str
+    tmp_path: Path, settings: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(CommandError, match=words) as caught:
         find_address(Settings(data_dir=tmp_path, **settings))
