@@ -3,7 +3,6 @@
 import itertools
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from cli.client import Client, Record
 from cli.exits import CommandError, ExitCode
-from cli.output import console, print_json, say
+from cli.output import console, print_json, readers_may_leave, say
 from cli.places import Place, connect, locate
 from cli.tables import comparison_view
 
@@ -138,12 +137,14 @@ def _write(chunks: Iterator[bytes], output: str, *, binary: bool) -> None:
     """The bytes into a file, or to standard output, where what is no text must not meet a terminal."""
     if output == "-" and binary and sys.stdout.isatty():
         raise CommandError("Parquet is no text to read; send it into a file, as in > FILE.", code=ExitCode.BAD_INPUT)
-    first = next(chunks, b"")  # what is refused is refused before a file is made
+    chunks = itertools.chain([next(chunks, b"")], chunks)  # what is refused is refused before a file is made
+    if output == "-":
+        with readers_may_leave():
+            sys.stdout.buffer.writelines(chunks)
+        return
     try:
-        with nullcontext(sys.stdout.buffer) if output == "-" else open(output, "wb") as file:
-            file.writelines(itertools.chain([first], chunks))
-    except BrokenPipeError:
-        raise
+        with open(output, "wb") as file:
+            file.writelines(chunks)
     except OSError as error:
         raise CommandError(f"Cannot write {output}: {error.strerror}.", code=ExitCode.BAD_INPUT) from error
 

@@ -66,6 +66,9 @@ def running_stack(settings: Settings) -> Iterator[Client]:
     try:
         url = _wait_until_ready(process, directory)
         yield Client(Address(url, settings.read_owner_key(), "the stack just started"))
+    except KeyboardInterrupt:
+        say("Stopping: runs save and go back to the queue; `make up` goes on with them.")
+        raise
     finally:
         _stop(process)
 

@@ -42,9 +42,11 @@ def _stay(death_signal: int, parent: int, command: list[str]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, pass_on)
+    told = False  # once: a second request would make `normlab up` end everything at once
     while (status := child.poll()) is None:
-        if os.getppid() != parent:
+        if not told and os.getppid() != parent:
             child.send_signal(death_signal)
+            told = True
         time.sleep(POLL_SECONDS)
     return status if status >= 0 else 128 - status
 

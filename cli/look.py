@@ -23,11 +23,20 @@ class Listing(StrEnum):
     WORKERS = "workers"
 
 
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 def ls(
     what: Annotated[Listing, typer.Argument(help="What to list.")] = Listing.STUDIES,
     study: Annotated[str | None, typer.Option(help="Only of this study (id or name).")] = None,
     job: Annotated[str | None, typer.Option(help="Only of this job.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only runs in this status.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only runs in this status.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only what this owner submitted.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
@@ -40,7 +49,7 @@ def ls(
     client = connect()
     query = {
         "study": locate(client, study, kinds=("study",)).id if study else None,
-        "job": job,
+        "job": locate(client, job, kinds=("job",)).id if job else None,
         "status": status,
         "owner": owner,
     }

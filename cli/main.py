@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cli import access, compare, control, datasets, demo, look, progress, submit, up
 from cli.exits import CommandError, ExitCode
-from cli.output import complain
+from cli.output import complain, write_any_terminal
 from domain.settings import PREFIX, InvalidSettings
 
 EPILOG = """Exit codes: 0 all well · 1 a run failed or the stack could not run · 2 bad usage or input · 3 not found ·
@@ -45,6 +45,7 @@ app.add_typer(datasets.datasets, name="datasets")
 
 def main() -> None:
     """The program's entry. Every expected failure ends as a sentence on stderr and an exit code, not a traceback."""
+    write_any_terminal()
     try:
         app()
     except CommandError as error:
@@ -57,9 +58,6 @@ def main() -> None:
         settings = [f"{PREFIX}{str(e['loc'][-1] if e['loc'] else '').upper()}: {e['msg']}" for e in error.errors()]
         complain(CommandError("A setting cannot be used.", details=tuple(settings)), as_json="--json" in sys.argv)
         sys.exit(ExitCode.BAD_INPUT)
-    except BrokenPipeError:  # `normlab ls | head` is no failure
-        sys.stderr.close()
-        sys.exit(ExitCode.OK)
 
 
 if __name__ == "__main__":

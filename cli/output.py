@@ -3,8 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client import Record
-from cli.exits import CommandError
+from cli.exits import CommandError, ExitCode
 
 STATUS_STYLES = {
     "queued": "dim",
@@ -27,13 +29,50 @@ PIPE_WIDTH = 200
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
+
+class Terminal(Console):
+    """A console whose reader may leave early."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        reader_left()
+
+
+console = Terminal(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def write_any_terminal() -> None:
+    """From now on a terminal that lacks a sign (an en dash in Latin-1) gets a question mark, and no program ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def reader_left() -> NoReturn:
+    """End well: who reads us has seen enough, as in `normlab ls | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+    raise SystemExit(ExitCode.OK)
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """For what is written past the console."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        reader_left()
+
+
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, uncoloured and uncut."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """One JSON document on stdout, uncoloured, uncut, and the same in every locale."""
+    with readers_may_leave():
+        sys.stdout.write(json.dumps(value, ensure_ascii=not _speaks_unicode(), indent=2) + "\n")
+
+
+def _speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def say(text: str) -> None:
@@ -75,6 +114,11 @@ def counts_text(counts: dict[str, int]) -> Text:
     """Counts by status, as in "3 succeeded, 1 running"."""
     parts = [Text(f"{count} {status}", STATUS_STYLES.get(status, "")) for status, count in counts.items() if count]
     return Text(", ").join(parts) if parts else Text("no runs", "dim")
+
+
+def count(size: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{size} {noun}" if size == 1 else f"{size} {noun}s"
 
 
 def number(value: float | str | None, digits: int = 4) -> str:

@@ -20,6 +20,7 @@ FINAL = frozenset({"succeeded", "failed", "cancelled"})
 SHORTEST_LOOK = 0.4  # seconds between two readings, however many events come
 LONGEST_LOOK = 2.0  # a reading without any event, should the stream be broken
 RECONNECT_SECONDS = 1.0
+WIDE = 100  # columns of a terminal in which label, bar, percentage, note and clock stand in one line
 PATIENCE_SECONDS = 60.0  # how long a service that does not answer is waited for
 
 
@@ -45,10 +46,19 @@ def watch(
 ) -> None:
     """Follow a run, job or study to its end. The exit code says whether every run succeeded."""
     client = connect()
-    final = follow(client, locate(client, what), quiet=as_json)
+    final = look_on(client, locate(client, what), quiet=as_json)
     if as_json:
         print_json(final.record)
     raise typer.Exit(ExitCode.OK if final.all_succeeded else ExitCode.FAILED)
+
+
+def look_on(client: Client, place: Place, *, quiet: bool = False) -> Followed:
+    """Follow runs that do not depend on this command; who leaves with Ctrl-C is told so."""
+    try:
+        return follow(client, place, quiet=quiet)
+    except KeyboardInterrupt:
+        say(f"The runs go on: `normlab watch {place.id}` follows them, `normlab cancel {place.id}` ends them.")
+        raise
 
 
 def follow(client: Client, place: Place, *, quiet: bool = False) -> Followed:
@@ -141,12 +151,15 @@ class Bars:
 
     def __init__(self, *, labels: dict[str, str], disabled: bool) -> None:
         self._labels = labels
+        # A narrow terminal has no room for the drawing, and the numbers say the same.
+        drawn = (BarColumn(bar_width=30),) if console.width >= WIDE else ()
+        clock = (TimeElapsedColumn(),) if console.width >= WIDE else ()
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            *drawn,
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
+            *clock,
             console=console,
             disable=disabled or not console.is_terminal,
         )

@@ -8,9 +8,9 @@ from rich.markup import escape
 from cli.client import Client, Record
 from cli.compare import comparison_of
 from cli.exits import ExitCode
-from cli.output import amount, console, print_json, say, seconds, table
+from cli.output import amount, console, count, print_json, say, seconds, table
 from cli.places import Place, connect
-from cli.progress import follow
+from cli.progress import look_on
 from cli.specfile import Document, is_study, read_document
 from cli.tables import comparison_view
 
@@ -40,7 +40,7 @@ def submit(
 
 def _watch(client: Client, place: Place, *, as_json: bool) -> None:
     """Follow to the end; then what a study shows, and the exit code."""
-    final = follow(client, place, quiet=as_json)
+    final = look_on(client, place, quiet=as_json)
     if as_json:
         print_json(final.record)
     elif place.kind == "study":
@@ -56,8 +56,8 @@ def send(client: Client, document: Document, *, dry_run: bool = False) -> Record
 
 
 def _show_submitted(client: Client, answer: Record, *, study: bool) -> None:
-    runs = sum(answer["counts"].values())
-    what = f"study {answer['name']!r}: {answer['cells']} jobs, {runs} runs" if study else f"job: {runs} runs"
+    runs = count(sum(answer["counts"].values()), "run")
+    what = f"study {answer['name']!r}: {count(answer['cells'], 'job')}, {runs}" if study else f"job: {runs}"
     console.print(f"Submitted {escape(what)}.{_expected(answer)}")
     console.print(answer["id"])
     console.print(f"{client.address.url}/{'studies' if study else 'jobs'}/{answer['id']}", soft_wrap=True)
@@ -71,7 +71,7 @@ def _show_expansion(answer: Record) -> None:
         (place, job["label"], len(job["seeds"]), *_needs(job["size"])) for place, job in enumerate(answer["jobs"], 1)
     ]
     console.print(table(None, columns, rows, right=("#", *columns[2:])))
-    console.print(f"{len(rows)} jobs, {answer['runs']} runs; nothing was stored.{_expected(answer)}")
+    console.print(f"{count(len(rows), 'job')}, {count(answer['runs'], 'run')}; nothing was stored.{_expected(answer)}")
     _show_warnings(answer)
 
 

@@ -1,21 +1,34 @@
 """The comparison as a table in the terminal: one row per group, differences from the baseline, verdicts in words."""
 
+from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 
 from cli.client import Record
-from cli.output import number, table
+from cli.output import console, number, table
 
 VERDICT_STYLES = {"better": "green", "worse": "red", "no difference shown": "", "too few seeds": "dim"}
 
 
-def comparison_view(comparison: Record) -> Group:
-    """Everything a comparison says: per stratum a table, then the verdicts and what must be known beside them."""
+SPARED = ("p (Holm)", "ms per step", "95 % interval")
+"""What a narrow terminal goes without, in this order; the sentences under the tables hold the intervals."""
+
+
+def comparison_view(comparison: Record, *, width: int | None = None) -> Group:
+    """Everything a comparison says: per stratum a table, then the verdicts and what must be known beside them.
+
+    The tables have as many of their columns as `width` has room for, the terminal's by default.
+    """
     parts: list[Any] = []
-    for stratum in comparison["strata"] or [""]:
-        parts += [_stratum(comparison, stratum), Text()]
+    strata, spared = _strata(comparison, width or console.width)
+    for stratum in strata:
+        parts += [stratum, Text()]
+    if spared:
+        parts.append(Text(f"A wider terminal also shows: {', '.join(spared)}.", "dim"))
     parts.append(Text(comparison["corrections"]["sentence"], "dim"))
     parts += [
         Text(f"• {verdict['sentence']}", VERDICT_STYLES[verdict["verdict"]]) for verdict in comparison["verdicts"]
@@ -24,7 +37,17 @@ def comparison_view(comparison: Record) -> Group:
     return Group(*parts)
 
 
-def _stratum(comparison: Record, stratum: str) -> Any:
+def _strata(comparison: Record, width: int) -> tuple[list[Table], Sequence[str]]:
+    """A table per stratum, all with the same columns, and the columns they go without to fit."""
+    endless = console.options.update(max_width=10_000)
+    for spared in range(len(SPARED) + 1):
+        made = [_stratum(comparison, stratum, SPARED[:spared]) for stratum in comparison["strata"] or [""]]
+        if max(console.measure(each, options=endless).maximum for each in made) <= width:
+            break
+    return made, SPARED[:spared]
+
+
+def _stratum(comparison: Record, stratum: str, spared: Sequence[str]) -> Table:
     unit = f" ({comparison['unit']})" if comparison["unit"] else ""
     baseline = next((group["variant"] for group in comparison["groups"] if group["is_baseline"]), "baseline")
     columns = (
@@ -37,9 +60,11 @@ def _stratum(comparison: Record, stratum: str) -> Any:
         "verdict",
         "ms per step",
     )
-    rows = [_row(comparison, group) for group in comparison["groups"] if group["stratum"] == stratum]
+    kept = [column not in spared for column in columns]
+    rows = [compress(_row(comparison, group), kept) for group in comparison["groups"] if group["stratum"] == stratum]
     title = f"{comparison['metric_label']}, {comparison['at']}" + (f", {stratum}" if stratum else "")
-    return table(title, columns, rows, right=(columns[1], columns[2], "n", columns[4], "p (Holm)", "ms per step"))
+    right = (columns[1], columns[2], "n", columns[4], "p (Holm)", "ms per step")
+    return table(title, list(compress(columns, kept)), map(list, rows), right=right)
 
 
 def _row(comparison: Record, group: Record) -> list[Any]:

@@ -24,8 +24,9 @@ def up(
 ) -> None:
     """Start the whole service on this machine and keep it running until Ctrl-C.
 
-    Ctrl-C lets runs save a checkpoint and go back to the queue; they continue at the next start. A second Ctrl-C ends
-    everything at once, which costs the steps since the last checkpoint and nothing else.
+    Ctrl-C lets runs save a checkpoint and go back to the queue; they continue at the next start.
+
+    A second Ctrl-C ends everything at once: the steps since the last checkpoint are lost.
     """
     options: dict[str, Any] = {"data_dir": data_dir, "port": port}
     settings = Settings(**{name: value for name, value in options.items() if value is not None})

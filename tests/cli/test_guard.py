@@ -19,6 +19,14 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
 print('ready', flush=True)
 signal.pause()
 """
+COUNTING = """
+import os, signal, time
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+print(os.getpid(), flush=True)
+time.sleep(2)
+print(len(told), flush=True)
+"""
 GUARDED = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
 
 
@@ -47,3 +55,13 @@ def test_a_program_is_told_of_signals_and_its_exit_status_is_passed_on(system: s
         assert guarded.stdout.readline() == "ready\n"
         guarded.terminate()
         assert guarded.wait(timeout=20) == 5
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_an_orphan_is_told_once_so_that_it_may_stop_in_peace(system: str) -> None:
+    command = [sys.executable, "-c", PARENT, *guard(system), str(int(signal.SIGTERM)), sys.executable, "-c", COUNTING]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        parent.stdout.readline()
+        parent.kill()
+        assert parent.stdout.readline() == "1\n"
