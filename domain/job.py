@@ -127,6 +127,8 @@ class Job(Record):
     """Runs by status."""
     outcomes: dict[str, int]
     """Succeeded runs by outcome."""
+    waiting: list[str]
+    """Why queued runs of it are taken by no worker just now; empty where some worker takes each."""
 
 
 def parse_job(raw: object, catalog: Catalog, *, queues: Sequence[str] = QUEUES) -> JobSubmission:

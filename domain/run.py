@@ -97,6 +97,8 @@ class Reason(StrEnum):
     DATASET = "dataset"
     ERROR = "error"
     PREEMPTED = "preempted"
+    NO_WORKER = "no_worker"
+    """Of a queued run that no worker alive takes, as of when it is read; it is never stored."""
 
 
 def signal_reason(number: int) -> str:

@@ -138,6 +138,8 @@ class Study(Record):
     """Runs by status."""
     outcomes: dict[str, int]
     """Succeeded runs by outcome."""
+    waiting: list[str]
+    """Why queued runs of it are taken by no worker just now; empty where some worker takes each."""
 
 
 def parse_study(raw: object, catalog: Catalog, *, queues: Sequence[str] = QUEUES) -> tuple[StudySpec, list[Cell]]:

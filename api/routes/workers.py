@@ -25,7 +25,7 @@ class Queue(BaseModel):
     running: int
     paused: int
     workers: int
-    """Live workers that serve it."""
+    """Live workers that take its runs; one that is draining takes no more."""
 
 
 @router.get("/workers", response_model=PageOf[Worker])
@@ -57,10 +57,10 @@ def list_queues(request: Request, database: CurrentDatabase, settings: CurrentSe
     """The queues a job may name, with what waits in them and who serves them."""
     with database.read() as c:
         depths = runs.queue_depths(c)
-        live = workers.alive(c)
+        taking = [worker for worker in workers.alive(c) if not worker.draining]
     none = {"queued": 0, "running": 0, "paused": 0}
     found = [
-        Queue(name=name, workers=sum(name in worker.queues for worker in live), **{**none, **depths.get(name, {})})
+        Queue(name=name, workers=sum(name in worker.queues for worker in taking), **{**none, **depths.get(name, {})})
         for name in settings.queues
     ]
     return listed(request, found)

@@ -12,12 +12,13 @@ from domain.clock import now
 from domain.errors import NotFound, NotPossible
 from domain.event import EventKind
 from domain.job import Job, JobSpec, JobSubmission, spec_hash
-from domain.run import Outcome, RunStatus
-from domain.store import events, pages
+from domain.run import Outcome, RunStatus, Worker
+from domain.store import events, pages, workers
 from domain.store.ids import new_id
 from domain.store.pages import Page
 from domain.tables import job, run, series
 from domain.tables import outbox as outbox_table
+from domain.waiting import why_waiting
 
 MAX_ATTEMPTS = 3
 
@@ -226,7 +227,17 @@ def delete_jobs(c: Connection, noun: str, wanted: str, job_ids: Sequence[str]) -
 
 def _records(c: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
     tallies = tally(c, run.c.job_id, [row.id for row in rows])
-    return [Job.model_validate({**row._asdict(), **tallies[row.id].over(row.updated_at)}) for row in rows]
+    waiting = {row.id for row in rows if tallies[row.id].counts[RunStatus.QUEUED]}
+    alive = workers.alive(c) if waiting else []
+    return [_record(row, tallies[row.id], _why_waiting(row, alive) if row.id in waiting else []) for row in rows]
+
+
+def _record(row: Row[Any], tallied: "Tally", waiting: Sequence[str]) -> Job:
+    return Job.model_validate({**row._asdict(), **tallied.over(row.updated_at), "waiting": waiting})
+
+
+def _why_waiting(row: Row[Any], alive: Sequence[Worker]) -> list[str]:
+    return why_waiting([row.spec["training"]["device"]], alive, queue=row.queue)
 
 
 class Tally:

@@ -9,13 +9,14 @@ from sqlalchemy import Connection, Row, Select, func, select
 from domain.errors import NotFound
 from domain.event import EventKind
 from domain.run import Attempt, Checkpoint, Run, RunStatus, StatusChange
-from domain.store import pages
+from domain.store import pages, workers
 from domain.store.claims import claim
 from domain.store.endings import finish, lose, release
 from domain.store.pages import Page
 from domain.store.reports import bad_checkpoint, drop_old_checkpoints, report, saved_checkpoint
 from domain.store.requests import request, request_job, request_study
 from domain.tables import attempt, checkpoint, event, job, run
+from domain.waiting import with_reason
 
 __all__ = [
     "attempts",
@@ -59,7 +60,8 @@ def get(c: Connection, run_id: str) -> Run:
     row = c.execute(select(run).where(run.c.id == run_id)).one_or_none()
     if row is None:
         raise NotFound("run", run_id)
-    return Run.model_validate({**row._asdict(), "status_history": _history(c, run_id)})
+    (found,) = _records(c, [row])
+    return found.model_copy(update={"status_history": _history(c, run_id)})
 
 
 def _history(c: Connection, run_id: str) -> list[StatusChange]:
@@ -93,11 +95,12 @@ def page(
         query = query.where(run.c.job_id.in_(select(job.c.id).where(job.c.owner == owner)))
     if status:
         query = query.where(run.c.status.in_(status))
-    return pages.fetch(c, query, run, _records, cursor=cursor, limit=limit)
+    return pages.fetch(c, query, run, lambda rows: _records(c, rows), cursor=cursor, limit=limit)
 
 
-def _records(rows: Sequence[Row[Any]]) -> list[Run]:
-    return [Run.model_validate(row) for row in rows]
+def _records(c: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
+    alive = workers.alive(c) if any(row.status == RunStatus.QUEUED for row in rows) else []
+    return [with_reason(Run.model_validate(row), alive) for row in rows]
 
 
 def of_jobs(c: Connection, job_ids: Sequence[str], *, retried: bool = False) -> list[Run]:
@@ -105,7 +108,7 @@ def of_jobs(c: Connection, job_ids: Sequence[str], *, retried: bool = False) -> 
     query = select(run).where(run.c.job_id.in_(job_ids))
     if not retried:
         query = query.where(run.c.retried_by.is_(None))
-    return _records(c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all())
+    return _records(c, c.execute(query.order_by(run.c.job_id, run.c.seed_rank, run.c.id)).all())
 
 
 def ids(c: Connection, **of: str) -> list[str]:
@@ -115,7 +118,9 @@ def ids(c: Connection, **of: str) -> list[str]:
 
 def page_in_order(c: Connection, *, cursor: str | None = None, limit: int = 50, **of: str) -> Page[Run]:
     """A page of the runs of a `study_id` or a `job_id`, as `ids` orders them."""
-    return pages.along(c, _latest(select(run), of), IN_ORDER, _records, cursor=cursor, limit=limit)
+    return pages.along(
+        c, _latest(select(run), of), IN_ORDER, lambda rows: _records(c, rows), cursor=cursor, limit=limit
+    )
 
 
 IN_ORDER = (run.c.job_id, run.c.seed_rank, run.c.id)
@@ -151,7 +156,7 @@ def checkpoints(c: Connection, run_id: str) -> list[Checkpoint]:
 def upcoming(c: Connection, *, limit: int) -> list[Run]:
     """The queued runs that are claimed next, in the order of claims: priority, breadth first over seeds, age."""
     query = select(run).where(run.c.status == RunStatus.QUEUED)
-    return _records(c.execute(query.order_by(run.c.priority.desc(), run.c.seed_rank, run.c.id).limit(limit)).all())
+    return _records(c, c.execute(query.order_by(run.c.priority.desc(), run.c.seed_rank, run.c.id).limit(limit)).all())
 
 
 def counts(c: Connection, **of: str) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Studies: submitting one with its jobs and runs, reading, paging and deleting them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,14 @@ from domain.clock import now
 from domain.errors import NotFound
 from domain.event import EventKind
 from domain.job import JobSubmission
-from domain.store import events, pages
+from domain.run import RunStatus
+from domain.store import events, pages, workers
 from domain.store.ids import new_id
 from domain.store.jobs import MAX_ATTEMPTS, delete_jobs, edited, insert_job, insert_runs, new_run, tally
 from domain.store.pages import Page
 from domain.study import Cell, Study, StudySpec, runs_in_order
 from domain.tables import job, run, study
+from domain.waiting import why_waiting
 
 
 def submit(
@@ -123,10 +126,29 @@ def _records(c: Connection, rows: Sequence[Row[Any]]) -> list[Study]:
     tallies = tally(c, run.c.study_id, ids)
     counted = select(job.c.study_id, func.count()).where(job.c.study_id.in_(ids)).group_by(job.c.study_id)
     cells: dict[str, int] = {row[0]: row[1] for row in c.execute(counted)}
-    return [_record(row, tallies[row.id].over(row.updated_at), cells.get(row.id, 0)) for row in rows]
+    waiting = _why_waiting(c, [each for each in ids if tallies[each].counts[RunStatus.QUEUED]])
+    return [
+        _record(row, tallies[row.id].over(row.updated_at), cells.get(row.id, 0), waiting.get(row.id, []))
+        for row in rows
+    ]
 
 
-def _record(row: Row[Any], tallied: dict[str, Any], cells: int) -> Study:
+def _why_waiting(c: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    """By study, why queued runs of it wait for more than their turn."""
+    if not ids:
+        return {}
+    places = select(run.c.study_id, run.c.queue, run.c.device).distinct()
+    places = places.where(run.c.study_id.in_(ids), run.c.status == RunStatus.QUEUED)
+    devices: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for study_id, queue, device in c.execute(places):
+        devices[study_id, queue].add(device)
+    alive = workers.alive(c)
+    return {of: why_waiting(found, alive, queue=queue) for (of, queue), found in devices.items()}
+
+
+def _record(row: Row[Any], tallied: dict[str, Any], cells: int, waiting: Sequence[str]) -> Study:
     spec = row.spec
     from_spec = {name: spec[name] for name in ("seeds", "metric", "baseline", "queue", "priority")}
-    return Study.model_validate({**row._asdict(), **from_spec, "axes": list(spec["vary"]), "cells": cells, **tallied})
+    return Study.model_validate(
+        {**row._asdict(), **from_spec, "axes": list(spec["vary"]), "cells": cells, "waiting": waiting, **tallied}
+    )

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 
 from domain.database import Database
 from domain.settings import Settings
-from domain.store import workers
+from domain.store import runs, workers
 from tests.api import specs
 
 
@@ -79,6 +79,40 @@ def test_a_run_that_waits_for_no_worker_says_so_on_its_page_until_one_comes(api:
     with store.write() as c:
         workers.register(c, name="w", host="h", pid=1, queues=["default"])
     assert not any(said in api.get(page).text for page in pages)
+
+
+def test_runs_jobs_and_studies_wait_for_no_worker_until_one_takes_them(api: TestClient, store: Database) -> None:
+    job = submit(api, seeds=1)
+    study = api.post("/v1/studies", json=specs.study(queue="gpu")).json()
+    run = api.get("/v1/runs", params={"job": job["id"]}).json()["data"][0]
+    said = "No worker serves the queue 'default' just now; the runs wait until one does."
+    assert (run["status"], run["reason"], run["message"]) == ("queued", "no_worker", said)
+    assert api.get(f"/v1/runs/{run['id']}").json()["reason"] == "no_worker"
+    assert job["waiting"] == api.get(f"/v1/jobs/{job['id']}").json()["waiting"] == [said]
+    assert "the queue 'gpu'" in api.get(f"/v1/studies/{study['id']}").json()["waiting"][0]
+    with store.write() as c:
+        serving = workers.register(c, name="w", host="h", pid=1, queues=["default"])
+    asked = api.get(f"/v1/runs/{run['id']}").json()
+    assert (asked["status"], asked["reason"], asked["message"]) == ("queued", None, None)
+    assert api.get(f"/v1/jobs/{job['id']}").json()["waiting"] == []
+    assert "Workers serve 'default'." in api.get(f"/v1/studies/{study['id']}").json()["waiting"][0]
+    with store.write() as c:
+        workers.drain(c, serving.id)
+    assert api.get(f"/v1/runs/{run['id']}").json()["reason"] == "no_worker"
+    assert next(q for q in api.get("/v1/queues").json()["data"] if q["name"] == "default")["workers"] == 0
+
+
+def test_a_run_that_was_lost_keeps_that_reason_and_its_job_says_that_no_worker_is_left(api: TestClient, store: Database) -> None:
+    job = submit(api, seeds=1)["id"]
+    with store.write() as c:
+        worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
+        claimed = runs.claim(c, worker.id, queues=["default"])
+        workers.lose(c, worker.id)
+    assert claimed is not None
+    run = api.get(f"/v1/runs/{claimed.run.id}").json()
+    assert (run["status"], run["reason"]) == ("queued", "lost_worker")
+    assert "No worker serves" in api.get(f"/v1/jobs/{job}").json()["waiting"][0]
+    assert "No worker serves" in api.get(f"/runs/{run['id']}").text
 
 
 def test_every_wrong_field_is_named_with_its_pointer_and_nothing_is_stored(api: TestClient) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.numbers import NOTHING, figures
-from api.dashboard.pages.parts import heartbeat_limits, open_of, state_of, waiting_words, worker_names
+from api.dashboard.pages.parts import heartbeat_limits, open_of, state_of, worker_names
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
 from api.dashboard.view import AXES, CURVES, View, address, caption, controls, view_of_page
@@ -43,7 +43,6 @@ def show_job(
         names = metrics.names(c, [run.id for run in found])
         metric = study.metric.name if study else _telling(names)
         workers = worker_names(c)
-        waiting = waiting_words(c, job, is_queued=bool(job.counts["queued"]))
         values = _last_values(c, found, metric, catalog)
     return page(
         request,
@@ -53,7 +52,6 @@ def show_job(
         job=job,
         study=study,
         names=workers,
-        waiting=waiting,
         state=state_of(job.counts),
         is_open=bool(open_of(job.counts)),
         metric=metric.replace("_", " "),

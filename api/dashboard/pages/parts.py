@@ -10,9 +10,7 @@ from sqlalchemy import Connection
 from api.dashboard import numbers
 from api.dashboard.evidence import Evidence
 from api.dashboard.matrix import Matrix, matrix_of
-from api.expectations import why_waiting
 from domain.findings import Comparison
-from domain.job import Job
 from domain.run import Responsible, Run, RunStatus, Worker
 from domain.settings import Settings
 from domain.store import jobs, runs, workers
@@ -90,11 +88,6 @@ def _finding(comparison: Comparison) -> str:
     if "no difference shown" in words:
         return "no difference shown"
     return "too few seeds" if words else ""
-
-
-def waiting_words(c: Connection, job: Job, *, is_queued: bool) -> list[str]:
-    """Why the queued runs of a job wait for more than their turn; nothing where some worker takes them."""
-    return why_waiting(c, [job.spec["training"]["device"]], queue=job.queue) if is_queued else []
 
 
 def worker_names(c: Connection) -> dict[str, str]:

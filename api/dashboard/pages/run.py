@@ -10,14 +10,14 @@ from api.artifacts import artifacts
 from api.context import CurrentCatalog, CurrentDatabase, CurrentSettings
 from api.dashboard.numbers import figures
 from api.dashboard.pages.job import SHOWN, in_order
-from api.dashboard.pages.parts import heartbeat_limits, waiting_words, who_acts, worker_names
+from api.dashboard.pages.parts import heartbeat_limits, who_acts, worker_names
 from api.dashboard.render import page
 from api.dashboard.spec_text import yaml_markup
 from api.dashboard.view import AXES, RUN, View, address, controls, view_of_page
 from domain.catalog import Catalog
 from domain.event import Event, EventKind, Level
 from domain.metric import describe_metric
-from domain.run import Run, RunStatus
+from domain.run import Run
 from domain.store import events, jobs, logs, metrics, runs, studies
 from domain.store.metrics import Summary
 
@@ -55,7 +55,6 @@ def show_run(
         happened = events.latest(c, limit=EVENTS, run_id=run.id)
         values: dict[str, Any] = {
             "names": worker_names(c),
-            "waiting": waiting_words(c, job, is_queued=run.status is RunStatus.QUEUED),
             "attempts": runs.attempts(c, run.id),
             "checkpoints": runs.checkpoints(c, run.id),
             "artifacts": artifacts(c, run, settings.runs_dir),
