@@ -42,16 +42,15 @@ def answered(
     request: Request,
     record: BaseModel | dict[str, Any],
     *,
-    status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The record as JSON with its ETag; 304 without a body if `If-None-Match` names it."""
+    """The record as JSON with its ETag; for a read, 304 without a body if `If-None-Match` names it."""
     body = json_of(record)
     tag = etag_of(body)
     all_headers = {"ETag": tag, "Cache-Control": REVALIDATE, **(headers or {})}
-    if status == 200 and names(request.headers.get("if-none-match"), tag):
+    if request.method == "GET" and names(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=all_headers)
-    return Response(body, status_code=status, media_type="application/json", headers=all_headers)
+    return Response(body, media_type="application/json", headers=all_headers)
 
 
 def ask_again(counts: Mapping[str, int]) -> dict[str, str]:

@@ -30,6 +30,8 @@ class Created(NamedTuple):
 
     record: BaseModel
     location: str
+    read: BaseModel
+    """The record as it is read there: its ETag is answered, for an edit that names it in `If-Match`."""
 
 
 def create(
@@ -68,9 +70,8 @@ def _again(known: idempotency.Answer) -> Response:
 
 
 def _answer(created: Created) -> Response:
-    body = json_of(created.record)
-    headers = {"Location": created.location, "ETag": etag_of(body)}
-    return Response(body, status_code=201, media_type="application/json", headers=headers)
+    headers = {"Location": created.location, "ETag": etag_of(json_of(created.read))}
+    return Response(json_of(created.record), status_code=201, media_type="application/json", headers=headers)
 
 
 def _hash(raw: dict[str, Any]) -> str:

@@ -100,7 +100,8 @@ def save_comparison(
         if found.study:
             question = question.model_copy(update={"study": found.study.id})
         saved = comparisons.save(c, question, title=wanted.title, notes=wanted.notes, owner=key.owner)
-        return Created(_record(saved, found, [], None), f"/v1/comparisons/{saved.id}")
+        record = _record(saved, found, [], None)
+        return Created(record, f"/v1/comparisons/{saved.id}", read=record)
 
     return create(request, key, idempotency_key, raw, save)
 

@@ -73,7 +73,8 @@ def create_job(
         refuse_when_full(c, more=len(seeds), most=settings.max_queued_runs)
         expected = expect(c, [spec], seeds, queue=queue, catalog=catalog)
         job = jobs.submit(c, submission, owner=key.owner, max_attempts=settings.max_attempts)
-        return Created(SubmittedJob(**job.model_dump(), **expected.model_dump()), f"/v1/jobs/{job.id}")
+        record = SubmittedJob(**job.model_dump(), **expected.model_dump())
+        return Created(record, f"/v1/jobs/{job.id}", read=job)
 
     return create(request, key, idempotency_key, raw, submit)
 

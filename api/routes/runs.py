@@ -146,5 +146,6 @@ def act_on_run(request: Request, database: CurrentDatabase, key: CurrentKey, run
     """Cancel, pause, resume or retry. A running run is asked, and does it at its next step; a retry is a new run."""
     with database.write() as c:
         require_owner(key, jobs.get(c, runs.get(c, run_id).job_id).owner)
-        run = runs.request(c, run_id, action)
-    return answered(request, run)
+        acted = runs.request(c, run_id, action)
+    # Read after the commit, which writes the history.
+    return answered(request, _read(database, acted.id))

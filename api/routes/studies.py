@@ -86,7 +86,8 @@ def create_study(
         refuse_when_full(c, more=len(cells) * len(seeds), most=settings.max_queued_runs)
         expected = expect(c, specs, seeds, queue=queue, catalog=catalog)
         study = studies.submit(c, spec, cells, owner=key.owner, max_attempts=settings.max_attempts)
-        return Created(SubmittedStudy(**study.model_dump(), **expected.model_dump()), f"/v1/studies/{study.id}")
+        record = SubmittedStudy(**study.model_dump(), **expected.model_dump())
+        return Created(record, f"/v1/studies/{study.id}", read=study)
 
     return create(request, key, idempotency_key, raw, submit)
 

@@ -102,7 +102,9 @@ def test_runs_jobs_and_studies_wait_for_no_worker_until_one_takes_them(api: Test
     assert next(q for q in api.get("/v1/queues").json()["data"] if q["name"] == "default")["workers"] == 0
 
 
-def test_a_run_that_was_lost_keeps_that_reason_and_its_job_says_that_no_worker_is_left(api: TestClient, store: Database) -> None:
+def test_a_run_that_was_lost_keeps_that_reason_and_its_job_says_that_no_worker_is_left(
+    api: TestClient, store: Database
+) -> None:
     job = submit(api, seeds=1)["id"]
     with store.write() as c:
         worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
@@ -215,3 +217,12 @@ def test_a_job_is_deleted_with_its_files_once_it_has_ended(api: TestClient, sett
     assert not files.exists()
     assert api.get(f"/v1/jobs/{made['id']}").status_code == 404
     assert api.get(f"/v1/runs/{run}").status_code == 404
+
+
+def test_the_etag_of_a_submission_lets_its_edit_through(api: TestClient) -> None:
+    for path, body in (("/v1/jobs", specs.job()), ("/v1/studies", specs.study())):
+        made = api.post(path, json=body, headers={"Idempotency-Key": "k"})
+        again = api.post(path, json=body, headers={"Idempotency-Key": "k"})
+        assert made.headers["etag"] == again.headers["etag"] == api.get(made.headers["location"]).headers["etag"]
+        edited = api.patch(made.headers["location"], json={"notes": "x"}, headers={"If-Match": made.headers["etag"]})
+        assert edited.status_code == 200

@@ -191,3 +191,15 @@ def test_what_does_not_exist_is_404_everywhere(api: TestClient) -> None:
 
 def test_an_unknown_action_is_refused(api: TestClient) -> None:
     assert api.post("/v1/runs/x/explode").status_code == 422
+
+
+def test_an_action_answers_the_run_as_it_is_read_then(api: TestClient) -> None:
+    job = api.post("/v1/jobs", json=specs.job(seeds=1)).json()["id"]
+    run = api.get("/v1/runs", params={"job": job}).json()["data"][0]["id"]
+    for action, status in (("pause", "paused"), ("resume", "queued"), ("cancel", "cancelled"), ("retry", "queued")):
+        before = api.get(f"/v1/runs/{run}").headers["etag"]
+        acted = api.post(f"/v1/runs/{run}/{action}", headers={"If-None-Match": "*"})
+        read = api.get(f"/v1/runs/{acted.json()['id']}")
+        assert acted.json() == read.json()
+        assert acted.headers["etag"] == read.headers["etag"] != before
+        assert acted.json()["status_history"][-1]["status"] == acted.json()["status"] == status
