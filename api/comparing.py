@@ -10,6 +10,7 @@ from domain.catalog import Catalog
 from domain.comparison import compare
 from domain.errors import FieldError, InvalidSpec
 from domain.findings import Comparison
+from domain.grouping import is_about
 from domain.metric import MetricChoice, describe_metric, metric_problem
 from domain.question import Question, SavedComparison
 from domain.results import RunResult
@@ -107,11 +108,7 @@ def _baseline(question: Question, study: Study | None, group_by: Sequence[str]) 
     if question.baseline is not None:
         return question.baseline
     meant = study.baseline if study else {}
-    return {path: value for path, value in meant.items() if any(_overlap(path, field) for field in group_by)}
-
-
-def _overlap(path: str, field: str) -> bool:
-    return path == field or path.startswith(f"{field}.") or field.startswith(f"{path}.")
+    return {path: value for path, value in meant.items() if any(is_about(field, path) for field in group_by)}
 
 
 def _conditions(baseline: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from domain.pointer import pointer
 from domain.results import RunResult
 from domain.words import key_words, value_words
 
-__all__ = ["Fields", "Grouped", "differing_fields", "flat_where", "group_runs", "latest", "matches"]
+__all__ = ["Fields", "Grouped", "differing_fields", "flat_where", "group_runs", "is_about", "latest", "matches"]
 
 CHOICES = ("dataset", "architecture", "normalization")
 
@@ -57,7 +57,7 @@ def differing_fields(results: Sequence[RunResult]) -> list[str]:
     return [*whole, *(path for path in differing if path.split(".")[0] not in whole)]
 
 
-def _is_about(field: str, path: str) -> bool:
+def is_about(field: str, path: str) -> bool:
     """Whether the condition on `path` is one on `field`: one is or contains the other; a kind stands for its choice."""
     whole = field.removesuffix(".kind")
     return path in {field, whole} or path.startswith(f"{whole}.") or field.startswith(f"{path}.")
@@ -69,10 +69,10 @@ def split_fields(group_by: Sequence[str], baseline: Mapping[str, Any]) -> Fields
     Raises InvalidSpec when the baseline names a field that is not grouped by: its groups could not be told apart.
     """
     for path in baseline:
-        if not any(_is_about(field, path) for field in group_by):
+        if not any(is_about(field, path) for field in group_by):
             detail = f"The baseline names {path}, which is not grouped by. {suggest(path, group_by)}"
             raise InvalidSpec([FieldError(pointer=pointer(["baseline", path]), code="not_grouped", detail=detail)])
-    related = [field for field in group_by if any(_is_about(field, path) for path in baseline)]
+    related = [field for field in group_by if any(is_about(field, path) for path in baseline)]
     if not baseline:
         related = [field for field in group_by if field.startswith("normalization")] or list(group_by[:1])
     return Fields(tuple(related), tuple(field for field in group_by if field not in related))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.catalog import Catalog
 from domain.errors import FieldError, InvalidSpec
+from domain.grouping import flat_where, is_about, matches
 from domain.job import (
     PRIORITY,
     QUEUES,
@@ -331,19 +332,48 @@ def _too_many(vary: Mapping[str, Sequence[Any]], seeds: int) -> list[FieldError]
 
 
 def _wrong_baseline(study: StudySpec, cells: Sequence[Cell]) -> list[FieldError]:
-    """A baseline that no cell has would silently compare nothing."""
-    specs = [cell.spec.resolved() for cell in cells]
-    errors = []
-    for path, wanted in study.baseline.items():
-        found = [_get(spec, path.split(".")) for spec in specs]
-        if all(value is _Missing for value in found):
-            detail = f"No cell has {path}. {suggest(path, {known for spec in specs for known in flat(spec)})}"
-            errors.append(FieldError(pointer=pointer(["baseline", path]), code="matches_nothing", detail=detail))
-        elif not any(_same(value, wanted) for value in found):
-            known = {value_words(value) for value in found if value is not _Missing and not isinstance(value, Mapping)}
-            detail = f"No cell has {path} = {value_words(wanted)}. {suggest(value_words(wanted), known)}"
-            errors.append(FieldError(pointer=pointer(["baseline", path]), code="matches_nothing", detail=detail))
-    return errors
+    """A baseline that no cell has, or that no axis is about, would silently compare nothing."""
+    specs = [flat(cell.spec) for cell in cells]
+    missed = [
+        _no_such(path, wanted, specs)
+        for path, wanted in study.baseline.items()
+        if not any(matches(spec, flat_where({path: wanted})) for spec in specs)
+    ]
+    varies = any(is_about(axis, path) for axis in study.axes for path in study.baseline)
+    if missed or not study.baseline or not study.axes:
+        return missed
+    if not varies:
+        named, axes = ", ".join(study.baseline), ", ".join(study.axes)
+        detail = f"Every cell has it, as {named} does not vary: name one value of {axes}."
+        return [FieldError(pointer="/baseline", code="not_varied", detail=detail)]
+    return _ambiguous_baseline(study, [cell for cell, spec in zip(cells, specs, strict=True) if _meets(spec, study)])
+
+
+def _no_such(path: str, wanted: Any, specs: Sequence[Mapping[str, Any]]) -> FieldError:
+    leaves = flat_where({path: wanted})
+    known = {value_words(spec[leaf]) for leaf in leaves for spec in specs if leaf in spec}
+    meant = suggest(value_words(wanted), known) if known else suggest(path, {field for spec in specs for field in spec})
+    detail = f"No cell has {path} = {value_words(wanted)}. {meant}"
+    return FieldError(pointer=pointer(["baseline", path]), code="matches_nothing", detail=detail)
+
+
+def _meets(spec: Mapping[str, Any], study: StudySpec) -> bool:
+    return matches(spec, flat_where(study.baseline))
+
+
+def _ambiguous_baseline(study: StudySpec, meeting: Sequence[Cell]) -> list[FieldError]:
+    """Each cell is compared with one baseline: the one of its own setting of the other axes."""
+    if not meeting:
+        detail = "No cell has all of these values together."
+        return [FieldError(pointer="/baseline", code="matches_nothing", detail=detail)]
+    others = [axis for axis in study.axes if not any(is_about(axis, path) for path in study.baseline)]
+    first: dict[tuple[Any, ...], Cell] = {}
+    for cell in meeting:
+        known = first.setdefault(tuple(cell.key[axis] for axis in others), cell)
+        if known is not cell:
+            detail = f"It is met by {known.label} and by {cell.label}; say which of them is meant."
+            return [FieldError(pointer="/baseline", code="ambiguous", detail=detail)]
+    return []
 
 
 def _raise(errors: Sequence[FieldError]) -> None:

@@ -150,9 +150,11 @@ def test_a_path_below_a_number_is_refused_at_its_axis() -> None:
         ({"name": ""}, "/name", "at least 1 character"),
         ({"metric": {"name": "test_eror"}}, "/metric/name", "Did you mean test_error?"),
         ({"baseline": {"normalization.kind": "layernorm"}}, "/baseline/normalization.kind", "Did you mean layer_norm?"),
-        ({"baseline": {"normalisation.kind": "none"}}, "/baseline/normalisation.kind", "mean normalization.kind?"),
         ({"metric": {"name": "test_error", "at": "finl"}}, "/metric/at", "It is 'finl', but must be final, best, the"),
         ({"metric": {"name": "test_error", "at": 10**12}}, "/metric/at", "must be final, best, the number of a step"),
+        ({"baseline": {"normalisation.kind": "none"}}, "/baseline/normalisation.kind", "Did you mean normalization.kind?"),
+        ({"baseline": {"normalization": "layernorm"}}, "/baseline/normalization", "Did you mean layer_norm?"),
+        ({"baseline": {"dataset.kind": "digits"}}, "/baseline", "name one value of normalization, training.batch_size"),
         ({"queue": "fast"}, "/queue", "default, cpu, gpu"),
         ({"seeds": [1, 1]}, "/seeds/1", "listed twice"),
         ({"vary": {"training batch": [1]}}, "/vary/training batch", "not allowed"),
@@ -187,3 +189,24 @@ def test_the_cells_of_a_study_are_the_jobs_one_could_submit() -> None:
 
 def test_what_is_no_object_is_no_study() -> None:
     assert [error.pointer for error in refused_study([])] == [""]
+
+
+def test_a_baseline_whose_values_no_cell_has_together_is_refused() -> None:
+    wanted = {"normalization.kind": "layer_norm", "training.batch_size": 4}
+    (error,) = refused_study(study(exclude=[wanted], baseline=wanted))
+    assert (error.pointer, error.code) == ("/baseline", "matches_nothing")
+
+
+def test_a_baseline_that_several_cells_of_one_setting_meet_is_refused() -> None:
+    choices = [{"kind": "group_norm", "groups": 4}, {"kind": "group_norm", "groups": 8}, {"kind": "none"}]
+    raw = study(vary={"normalization": choices}, baseline={"normalization.kind": "group_norm"})
+    (error,) = refused_study(raw)
+    assert (error.pointer, error.code) == ("/baseline", "ambiguous")
+    assert "group_norm groups=4 and by group_norm groups=8" in error.detail
+    spec, _ = parse_study(raw | {"baseline": {"normalization": choices[1]}}, CATALOG)
+    assert spec.baseline == {"normalization": choices[1]}
+
+
+def test_a_whole_choice_is_a_baseline_by_its_kind() -> None:
+    spec, _ = parse_study(study(baseline={"normalization": "layer_norm"}), CATALOG)
+    assert spec.baseline == {"normalization": "layer_norm"}
