@@ -24,6 +24,7 @@ Refusal
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,7 +39,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain import errors as domain
 from domain.errors import FieldError
-from domain.refusals import say_of
+from domain.refusals import merged, say
 
 FULL_DISK = ("database or disk is full", "No space left on device")
 """What SQLite and PostgreSQL say then."""
@@ -58,7 +59,8 @@ class Problem(BaseModel):
     instance: str = Field(description="Path of the request.")
     request_id: str = Field(description="Also in the X-Request-Id header and in the log.")
     errors: list[FieldError] = Field(
-        description="The wrong places: JSON pointers (RFC 6901) into the body, `?name` for a query parameter."
+        description="The wrong places: JSON pointers (RFC 6901) into the body, `?name` for a query parameter or"
+        " header, `{name}` for a part of the address."
     )
 
 
@@ -336,18 +338,28 @@ def wants_page(request: Request) -> bool:
 
 
 def _invalid(request: Request, error: Exception) -> Response:
-    """What FastAPI found wrong in parameters, in our form."""
-    found = [_field(each) for each in error.errors()] if isinstance(error, RequestValidationError) else []
-    refusal = BadParameter(found[0].pointer.lstrip("?/"), found[0].detail)
-    refusal.errors = found
+    """What FastAPI found wrong in parameters, in our form: one error for each."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    fields = [_field(list(same)) for _, same in groupby(found, key=_value_at)]
+    refusal = BadParameter(fields[0].pointer.strip("?{}"), fields[0].detail)
+    refusal.errors = fields
     return _refused(request, refusal)
 
 
-def _field(error: dict[str, Any]) -> FieldError:
-    place, *path = [str(part) for part in error["loc"]]
-    pointer = f"?{path[0]}" if place in {"query", "header", "cookie"} else "".join(f"/{part}" for part in path)
-    code, detail = say_of(error["type"], error.get("ctx", {}), error["input"]) or (error["type"], f"{error['msg']}.")
-    return FieldError(pointer=pointer, code=str(code), detail=str(detail))
+def _value_at(error: Mapping[str, Any]) -> Sequence[str | int]:
+    """Where the refused value stands; pydantic's location also names which form of several it tried."""
+    place, name, *below = error["loc"]
+    return place, name, *(part for part in below if isinstance(part, int))
+
+
+def _field(same: Sequence[Any]) -> FieldError:
+    """What is wrong with one parameter, which pydantic says once for each form that it tried."""
+    place, name = (str(part) for part in same[0]["loc"][:2])
+    pointer = f"{{{name}}}" if place == "path" else f"?{name}"
+    if same[0]["type"] == "missing":
+        return FieldError(pointer=pointer, code="missing", detail=f"{name} is missing.")
+    code, detail = say(merged(same))
+    return FieldError(pointer=pointer, code=code, detail=detail)
 
 
 def _framework(request: Request, error: Exception) -> Response:

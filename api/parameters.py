@@ -7,6 +7,7 @@ from fastapi import Path, Query
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from domain.patterns import IDS
 from domain.run import RunStatus
 from domain.store.pages import LIMIT
 
@@ -21,10 +22,7 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` 
 Limit = Annotated[int, Query(ge=1, le=LIMIT, description="Rows of a page.")]
 SeqCursor = Annotated[int, Query(alias="cursor", ge=0, le=2**63 - 1, description="`next_cursor` of the page before.")]
 
-# Nothing that an address must escape, so that a list of five hundred still fits into one.
-IdList = Annotated[
-    str | None, Query(max_length=16_000, pattern=r"^[0-9A-Za-z_, ]*$", description="Ids, with commas between them.")
-]
+IdList = Annotated[str | None, Query(max_length=16_000, pattern=IDS, description="Ids, with commas between them.")]
 
 
 LONGEST_WAIT = 60.0

@@ -12,6 +12,7 @@ from domain.errors import FieldError
 from domain.nearest import suggest
 from domain.option import Option, check_option
 from domain.pointer import join
+from domain.words import shown
 
 __all__ = ["Catalog", "Rule", "Variant", "load_catalog"]
 
@@ -104,7 +105,7 @@ def _unknown_kind(menu: str, choice: Mapping[str, Any], variants: Mapping[str, V
         detail = f"The kind is missing. {suggest('', variants)}"
         return FieldError(pointer=join(pointer, "kind"), code="missing", detail=detail)
     kind = choice["kind"]
-    detail = f"There is no {menu.removesuffix('s')} {_shown(kind)}. {suggest(kind, variants)}"
+    detail = f"There is no {menu.removesuffix('s')} {shown(kind)}. {suggest(kind, variants)}"
     return FieldError(pointer=join(pointer, "kind"), code="unknown_variant", detail=detail)
 
 
@@ -129,13 +130,8 @@ def _check_options(
 
 def _unknown_option(variant: Variant, name: object, pointer: str) -> FieldError:
     known = suggest(name, variant.options) if variant.options else "It has no options."
-    detail = f"{variant.name} has no option {_shown(name)}. {known}"
+    detail = f"{variant.name} has no option {shown(name)}. {known}"
     return FieldError(pointer=join(pointer, str(name)), code="unknown_option", detail=detail)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 @functools.lru_cache(maxsize=4)

@@ -136,7 +136,8 @@ def _column(results: Sequence[RunResult], field: str, group_by: Sequence[str]) -
     ]
     distinct = list({frozenset(whole.items()): whole for whole in wholes}.values())
     if not any(distinct):
-        detail = f"No spec has {field}. {suggest(field, sorted({path for run in results for path in run.spec}))}"
+        known = {*CHOICES, *(path for run in results for path in run.spec)}
+        detail = f"No spec has {field}. {suggest(field, known)}"
         raise InvalidSpec([FieldError(pointer="/group_by", code="unknown_field", detail=detail)])
     names = dict(zip((frozenset(whole.items()) for whole in distinct), choice_labels(distinct), strict=True))
     return [names[frozenset(whole.items())] for whole in wholes]

@@ -10,10 +10,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from domain.catalog import Catalog
 from domain.errors import FieldError, InvalidSpec
+from domain.nearest import suggest
+from domain.patterns import TEXT
 from domain.refusals import validate
 from domain.rules import broken_rules
 from domain.run import Record
 from domain.training import Strict, TrainingSpec
+from domain.words import shown
 
 __all__ = [
     "QUEUES",
@@ -33,9 +36,6 @@ MENUS = {"dataset": "datasets", "architecture": "architectures", "normalization"
 MAX_SEEDS = 1000
 MAX_SEED = 2**32 - 1
 PRIORITY = 1000
-
-TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-"""No control characters: they cannot be stored everywhere, nor shown. pydantic itself refuses lone surrogates."""
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Line = Annotated[str, Field(max_length=200, pattern=TEXT)]
@@ -192,8 +192,8 @@ def wrong_queue(queue: str, queues: Sequence[str]) -> list[FieldError]:
     """Queues are a closed list: a run in a queue that no worker serves would wait for ever."""
     if queue in queues:
         return []
-    listed = ", ".join(queues)
-    return [FieldError(pointer="/queue", code="unknown_queue", detail=f"There is no queue {queue!r}: {listed}.")]
+    detail = f"There is no queue {shown(queue)}. {suggest(queue, queues)}"
+    return [FieldError(pointer="/queue", code="unknown_queue", detail=detail)]
 
 
 def spec_hash(spec: JobSpec) -> str:

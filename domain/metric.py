@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFun
 
 from domain.catalog import Catalog
 from domain.nearest import suggest
+from domain.words import shown
 
 __all__ = [
     "MEASURED",
@@ -29,9 +30,8 @@ def _one_sentence(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     try:
         return check(value)
     except ValidationError as error:
-        shown = repr(value)[:60]
         raise ValueError(
-            f"it is {shown}, but must be final, best, the number of a step, or seconds as in 60s"
+            f"it is {shown(value)}, but must be final, best, the number of a step, or seconds as in 60s"
         ) from error
 
 

@@ -15,7 +15,8 @@ def suggest(name: object, valid: Iterable[str]) -> str:
     if not names:
         return "There are none."
     wanted = str(name)[:100].lower()
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    # Of three letters two that agree say nothing: `gpu` is not a slip of `cpu`.
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6 if len(wanted) > 3 else 0.7)
     # A piece of one name only, such as `cosine` of `warmup_cosine`, is nearer than its letters say.
     inside = [known for known in names if len(wanted) >= 3 and wanted in known]
     if near or len(inside) == 1:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.errors import FieldError
 from domain.nearest import suggest
 from domain.pointer import join
+from domain.words import shown, written
 
 __all__ = ["Option", "check_option"]
 
@@ -71,8 +72,8 @@ def out_of_bounds(bounds: Mapping[str, float], value: Any) -> str | None:
     }
     if all(holds[name](bound) for name, bound in bounds.items()):
         return None
-    limits = " and ".join(f"{BOUND_WORDS[name]} {bound:g}" for name, bound in bounds.items())
-    return f"It is {_shown(value)}, but must be {limits}."
+    limits = " and ".join(f"{BOUND_WORDS[name]} {written(bound)}" for name, bound in bounds.items())
+    return f"It is {shown(value)}, but must be {limits}."
 
 
 def _has_type(word: str, value: object) -> bool:
@@ -84,41 +85,36 @@ def _has_type(word: str, value: object) -> bool:
 
 def _wrong_type(option: Option, value: object) -> str:
     wanted = WORDS.get(option.type, option.type)
-    return f"It must be {wanted}, not {_shown(value)}.{looks_like_number(value)}"
+    return f"It must be {wanted}, not {shown(value)}.{looks_like_number(value)}"
 
 
 def looks_like_number(value: object) -> str:
-    """A hint for the commonest accident: YAML reads `1e-3` as a text, because its numbers need a point."""
+    """A hint for the commonest accidents: quotes, and `1e-3`, which YAML reads as a text, for want of a point."""
     if not isinstance(value, str):
         return ""
     try:
         number = float(value)
     except ValueError:
         return ""
-    return f" YAML reads {value[:40]} as a text; write {_written(number)}." if math.isfinite(number) else ""
-
-
-def _written(number: float) -> str:
-    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+    if not math.isfinite(number):
+        return ""
+    if "e" in value.lower():
+        return f" YAML reads {value[:40]} as a text; write {written(number)}."
+    return f" Write it without quotes: {written(number)}."
 
 
 def _not_a_choice(choices: tuple[Any, ...], value: object, pointer: str) -> FieldError:
-    detail = f"{_shown(value)} is not a choice. {suggest(value, [str(choice) for choice in choices])}"
+    detail = f"{shown(value)} is not a choice. {suggest(value, [str(choice) for choice in choices])}"
     return FieldError(pointer=pointer, code="unknown_choice", detail=detail)
 
 
 def _check_list(option: Option, items: Option, value: object, pointer: str) -> tuple[Any, list[FieldError]]:
     if not isinstance(value, (list, tuple)):
-        detail = f"It must be a list of values, each {WORDS.get(items.type, items.type)}, not {_shown(value)}."
+        detail = f"It must be a list of values, each {WORDS.get(items.type, items.type)}, not {shown(value)}."
         return value, [FieldError(pointer=pointer, code="wrong_type", detail=detail)]
     if option.length and out_of_bounds(option.length, len(value)):
-        limits = " and ".join(f"{BOUND_WORDS[name]} {bound:g}" for name, bound in option.length.items())
+        limits = " and ".join(f"{BOUND_WORDS[name]} {written(bound)}" for name, bound in option.length.items())
         detail = f"It has {len(value)} items, but must have {limits}."
         return value, [FieldError(pointer=pointer, code="out_of_range", detail=detail)]
     checked = [check_option(items, item, join(pointer, position)) for position, item in enumerate(value)]
     return [item for item, _ in checked], [error for _, errors in checked for error in errors]
-
-
-def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a number of more than 30 digits"
-    return text if len(text) <= 60 else f"{text[:57]}…"

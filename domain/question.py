@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from domain.job import TEXT, Line, Notes
+from domain.job import Line, Notes
 from domain.metric import At
+from domain.patterns import TEXT
 from domain.run import Record
 from domain.study import MAX_AXES, Path
 from domain.training import Strict

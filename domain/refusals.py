@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,18 +11,21 @@ from pydantic_core import ErrorDetails
 from domain.errors import FieldError
 from domain.nearest import suggest
 from domain.option import looks_like_number
+from domain.patterns import in_words
 from domain.pointer import pointer
+from domain.words import shown, written
 
-__all__ = ["say_of", "validate"]
+__all__ = ["merged", "say", "validate"]
 
 NOUNS = {
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
     "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_from_float": "a whole number",
     "float_type": "a number",
     "float_parsing": "a number",
-    "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "bool_parsing": "true or false",
     "string_type": "a text",
     "list_type": "a list",
     "tuple_type": "a list",
@@ -30,22 +33,23 @@ NOUNS = {
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
+LENGTHS = {
+    "string_too_short": ("min_length", "character"),
+    "string_too_long": ("max_length", "character"),
+    "too_short": ("min_length", "item"),
+    "too_long": ("max_length", "item"),
+}
 LIMITS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("above", "gt"),
     "less_than_equal": ("at most", "le"),
     "less_than": ("below", "lt"),
 }
-LENGTHS = {
-    "too_short": ("at least", "min_length", "item"),
-    "too_long": ("at most", "max_length", "item"),
-    "string_too_short": ("at least", "min_length", "character"),
-    "string_too_long": ("at most", "max_length", "character"),
-}
 
+
+CHOICES = ("literal", "enum")
 RARER = {
     "finite_number": ("out_of_range", "NaN and infinity are not values; give a finite number."),
-    "string_pattern_mismatch": ("wrong_text", "It holds a character that is not allowed here."),
     "string_unicode": ("wrong_text", "It holds half of a surrogate pair, which is no character."),
 }
 
@@ -102,7 +106,7 @@ def _path_in(raw: object, location: Sequence[str | int]) -> list[str | int]:
 
 def _say(model: type[BaseModel], raw: object, path: Sequence[str | int], error: ErrorDetails) -> tuple[str, str]:
     """The code and the sentence for one of pydantic's errors."""
-    kind, facts, given = error["type"], error.get("ctx", {}), error["input"]
+    kind = error["type"]
     if kind == "missing":
         return "missing", f"{path[-1] if path else 'A value'} is missing."
     if kind == "extra_forbidden":
@@ -110,14 +114,23 @@ def _say(model: type[BaseModel], raw: object, path: Sequence[str | int], error: 
             "unknown_key",
             f"There is no {str(path[-1])[:60]!r} here. {suggest(path[-1], _fields_beside(model, raw, path))}",
         )
-    return say_of(kind, facts, given) or (kind, f"{error['msg']}.")
+    return say(error)
 
 
-def say_of(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str] | None:
-    """The code and the sentence for one of pydantic's errors about a value; None for a kind that has none yet."""
-    if kind.startswith(("union_tag", "literal", "enum")):
+def say(error: ErrorDetails) -> tuple[str, str]:
+    """The code and the sentence for an error that is about a value alone."""
+    kind, facts, given = error["type"], error.get("ctx", {}), error["input"]
+    if kind.startswith(("union_tag", *CHOICES)):
         return _say_choice(kind, facts, given)
-    return _say_value(kind, facts, given)
+    return _say_value(kind, facts, given) or (kind, f"{error['msg']}.")
+
+
+def merged(same: Sequence[ErrorDetails]) -> ErrorDetails:
+    """One error for a value on which pydantic tried several lists of choices."""
+    first = same[0]
+    if len(same) == 1 or not all(error["type"].startswith(CHOICES) for error in same):
+        return first
+    return {**first, "ctx": {"expected": ", ".join(str(error.get("ctx", {}).get("expected")) for error in same)}}
 
 
 def _say_choice(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str]:
@@ -126,22 +139,34 @@ def _say_choice(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str
         return "missing", "The kind is missing."
     if kind == "union_tag_invalid":
         return "unknown_variant", f"There is no {facts['tag']!r}. {suggest(facts['tag'], names)}"
-    return "unknown_choice", f"{_shown(given)} is not a choice. {suggest(given, names)}"
+    return "unknown_choice", f"{shown(given)} is not a choice. {suggest(given, names)}"
 
 
 def _say_value(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str] | None:
     if kind in NOUNS:
-        return "wrong_type", f"It must be {NOUNS[kind]}, not {_shown(given)}.{looks_like_number(given)}"
+        return "wrong_type", f"It must be {NOUNS[kind]}, not {shown(given)}.{looks_like_number(given)}"
     if kind in LIMITS:
         word, fact = LIMITS[kind]
-        return "out_of_range", f"It is {_shown(given)}, but must be {word} {facts[fact]:g}."
+        return "out_of_range", f"It is {shown(given)}, but must be {word} {written(facts[fact])}."
     if kind == "value_error":
         sentence = str(facts["error"])
         return "wrong_value", f"{sentence[:1].upper()}{sentence[1:]}."
-    if kind in LENGTHS:
-        word, fact, noun = LENGTHS[kind]
-        return kind, f"It must have {word} {facts[fact]:,} {noun}{'s' * (facts[fact] != 1)}."
-    return RARER.get(kind)
+    if kind == "string_pattern_mismatch":
+        return "wrong_text", in_words(facts["pattern"])
+    return _say_length(kind, facts, given) or RARER.get(kind)
+
+
+def _say_length(kind: str, facts: Mapping[str, Any], given: object) -> tuple[str, str] | None:
+    if kind not in LENGTHS:
+        return None
+    fact, noun = LENGTHS[kind]
+    has, limit = len(given) if isinstance(given, Sized) else 0, facts[fact]
+    least = "at least" if fact == "min_length" else "at most"
+    return kind, f"It has {_count(has, noun)}, but must have {least} {limit}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(quoted: str) -> list[str]:
@@ -175,10 +200,3 @@ def _models_in(annotation: Any) -> set[type[BaseModel]]:
     if typing.get_origin(annotation) in {typing.Annotated, typing.Union, types.UnionType, list, tuple}:
         return {found for member in typing.get_args(annotation) for found in _models_in(member)}
     return set()
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, int) and abs(value) >= 10**30:
-        return "a number of more than 30 digits"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"

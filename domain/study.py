@@ -28,6 +28,7 @@ from domain.job import (
 from domain.labels import choice_labels
 from domain.metric import MetricChoice, metric_problem
 from domain.nearest import suggest
+from domain.patterns import NAME, PATH
 from domain.pointer import pointer
 from domain.refusals import validate
 from domain.run import Record
@@ -41,9 +42,9 @@ MAX_RUNS = 20_000
 MAX_AXES = 8
 MAX_ERRORS = 20
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAME)]
 Question = Annotated[str, Field(max_length=500)]
-Path = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+Path = Annotated[str, Field(min_length=1, max_length=200, pattern=PATH)]
 Where = Annotated[dict[Path, Any], Field(min_length=1, max_length=MAX_AXES)]
 
 

@@ -1,9 +1,10 @@
 """Fields and values in words: `training.batch_size` 4 is read as "batch size 4"."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["field_words", "key_words", "setting_words", "value_words"]
+__all__ = ["field_words", "key_words", "setting_words", "shown", "value_words", "written"]
 
 SHORT = {"lr": "learning rate", "eps": "ε", "betas": "β"}
 UNITS = {"steps", "epochs", "seconds"}
@@ -45,3 +46,16 @@ def setting_words(path: str, value: Any) -> str:
 def key_words(key: Mapping[str, Any]) -> str:
     """Several fields: `batch_norm, batch size 4`; no fields are the empty text."""
     return ", ".join(setting_words(path, value) for path, value in key.items())
+
+
+def shown(value: object) -> str:
+    """A value as it was sent, cut where it is long."""
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a number of more than 30 digits"
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def written(number: float) -> str:
+    """A number with all its digits, as one would write it: no point where it is whole."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)

@@ -10,6 +10,7 @@ from api.answers import json_of
 from api.context import context_of
 from api.errors import DATABASE_AWAY
 from api.stream import Filter, SlowReader
+from domain.patterns import SEQ
 
 router = APIRouter(tags=["events"])
 
@@ -18,9 +19,7 @@ RETRY_MS = 2000
 
 Id = Annotated[str | None, Query(max_length=64)]
 Seq = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Send what came after this event, then what is new.")]
-LastEventId = Annotated[
-    str | None, Header(pattern=r"^\d{0,18}$", description="As `after`; browsers send it by themselves.")
-]
+LastEventId = Annotated[str | None, Header(pattern=SEQ, description="As `after`; browsers send it by themselves.")]
 
 
 async def _start(request: Request, after: Seq = None, last_event_id: LastEventId = None) -> int:

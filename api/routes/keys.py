@@ -13,7 +13,8 @@ from api.context import CurrentDatabase, CurrentSettings
 from api.openapi import body
 from api.parameters import Cursor, Limit
 from domain.clock import now
-from domain.job import TEXT, Line
+from domain.job import Line
+from domain.patterns import TEXT
 from domain.store import keys
 from domain.store.keys import ApiKey
 from domain.training import Strict

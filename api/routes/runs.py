@@ -16,6 +16,7 @@ from api.openapi import TEXT
 from api.parameters import Cursor, Limit, Only, Owner, RunId, SeqCursor, Statuses, Wait
 from domain.database import Database
 from domain.event import Event
+from domain.patterns import LINE
 from domain.run import Action, Attempt, Checkpoint, Outcome, Run
 from domain.store import events, jobs, logs, metrics, runs
 from domain.store.logs import StoredLine
@@ -30,7 +31,7 @@ LineCursor = Annotated[
     str | None,
     Query(
         alias="cursor",
-        pattern=r"^\d{1,18}\.\d{1,9}$",
+        pattern=LINE,
         description="`next_cursor` of the lines you have; 0.0 before all.",
     ),
 ]

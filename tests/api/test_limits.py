@@ -131,3 +131,26 @@ def test_the_documentation_needs_no_internet(api: TestClient) -> None:
     older = api.get("/docs/openapi.json").json()
     assert older["openapi"].startswith("3.0.")
     assert '"null"' not in api.get("/docs/openapi.json").text
+
+
+@pytest.mark.parametrize(
+    ("address", "pointer", "code", "words"),
+    [
+        ("/v1/jobs?limit=0", "?limit", "out_of_range", "must be at least 1"),
+        ("/v1/jobs?limit=x", "?limit", "wrong_type", "must be a whole number, not 'x'"),
+        ("/v1/jobs?status=queued&status=done", "?status", "unknown_choice", "There are: cancelled, failed, paused,"),
+        ("/v1/runs?outcome=diverge", "?outcome", "unknown_choice", "Did you mean diverged?"),
+        ("/v1/comparisons?study=s&format=markdwn", "?format", "unknown_choice", "Did you mean markdown?"),
+        ("/v1/comparisons?study=s&at=0", "?at", "wrong_text", "must be final, best, the number of a step"),
+        ("/v1/metrics/series?study=s", "?key", "missing", "key is missing"),
+        ("/v1/runs/x/logs?cursor=5", "?cursor", "wrong_text", "next_cursor of lines that were read"),
+        ("/v1/figures/curve", "{kind}", "unknown_choice", "Did you mean curves?"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_would_be_right(
+    api: TestClient, address: str, pointer: str, code: str, words: str
+) -> None:
+    answer = api.get(address)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"], error["code"]) == (422, pointer, code)
+    assert words in error["detail"]
