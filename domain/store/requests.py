@@ -14,6 +14,8 @@ from domain.store import events, outbox
 from domain.store.ids import new_id
 from domain.tables import job, run, study
 
+UNTROUBLED: dict[str, None] = {"reason": None, "responsible": None, "message": None}
+"""What the attempt before left on a run that somebody cancelled, paused or resumed since; the attempt keeps it."""
 PAST = {Action.CANCEL: "cancelled", Action.PAUSE: "paused", Action.RESUME: "resumed", Action.RETRY: "retried"}
 
 
@@ -86,7 +88,7 @@ def _stop(c: Connection, row: Row[Any], action: Action, at: datetime) -> Row[Any
     if row.status == RunStatus.RUNNING:
         return _ask(c, row, Request(action), at)
     ended = {"finished_at": at} if goal is RunStatus.CANCELLED else {}
-    after = _change(c, row, action, at, status=goal, not_before=None, reason=None, responsible=None, **ended)
+    after = _change(c, row, action, at, status=goal, not_before=None, **UNTROUBLED, **ended)
     kind = EventKind.RUN_CANCELLED if goal is RunStatus.CANCELLED else EventKind.RUN_PAUSED
     events.append(c, kind, PAST[action].capitalize(), run=after, data={"status": goal, "from": row.status})
     return after
@@ -108,7 +110,7 @@ def _resume(c: Connection, row: Row[Any], at: datetime) -> Row[Any]:
         return _ask(c, row, None, at)
     if row.status == RunStatus.QUEUED:
         return row
-    after = _change(c, row, Action.RESUME, at, status=RunStatus.QUEUED, woken_at=at, reason=None)
+    after = _change(c, row, Action.RESUME, at, status=RunStatus.QUEUED, woken_at=at, **UNTROUBLED)
     outbox.add(c, row.id, row.queue, at)
     events.append(c, EventKind.RUN_QUEUED, "Resumed", run=after, data={"status": RunStatus.QUEUED, "from": row.status})
     return after
