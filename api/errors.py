@@ -13,7 +13,7 @@ Refusal
 ├── Stale 412                 If-Match names a version that is no longer current
 ├── FileAway 410              an artifact whose file is not on this machine
 ├── WrongHost 400
-├── TooManyRuns 429           the queue is full
+├── TooManyRuns 429           the owner has as many queued as allowed
 ├── TooManyRequests 429       the key asks too fast
 ├── TooManyFailures 429       the address showed too many wrong keys
 ├── Broken 500                our mistake; the log has the traceback under the request's id
@@ -184,10 +184,13 @@ class StorageFull(Refusal):
 
 class TooManyRuns(Refusal):
     status, code = HTTPStatus.TOO_MANY_REQUESTS, "too-many-runs"
-    meaning = "The queue is as full as this service allows (NORMLAB_MAX_QUEUED_RUNS)."
+    meaning = "The owner has as many runs queued as this service allows (NORMLAB_MAX_QUEUED_RUNS)."
 
-    def __init__(self, queued: int, wanted: int, most: int) -> None:
-        detail = f"{queued} runs are queued and {wanted} more would pass the limit of {most}; wait, or cancel some."
+    def __init__(self, owner: str, queued: int, wanted: int, most: int) -> None:
+        detail = (
+            f"{queued} runs of {owner!r} are queued and {wanted} more would pass the limit of {most} an owner may have;"
+            " wait, or cancel some."
+        )
         super().__init__(detail, headers={"Retry-After": "60"})
 
 

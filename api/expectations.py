@@ -23,13 +23,8 @@ def warnings(c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, q
     return found
 
 
-def refuse_when_full(c: Connection, *, more: int, most: int) -> None:
-    """Raises TooManyRuns when `more` queued runs would pass the limit of the settings."""
-    queued = sum(depth["queued"] for depth in runs.queue_depths(c).values())
+def refuse_when_full(c: Connection, *, owner: str, more: int, most: int) -> None:
+    """Raises TooManyRuns when `more` queued runs would take the owner past the limit of the settings."""
+    queued = runs.queued_of(c, owner)
     if queued + more > most:
-        raise TooManyRuns(queued, more, most)
-
-
-def runs_ahead(c: Connection, *, queue: str) -> int:
-    """How many runs are queued in a queue; the place a run submitted now has, priorities and seeds aside."""
-    return runs.queue_depths(c).get(queue, {}).get("queued", 0)
+        raise TooManyRuns(owner, queued, more, most)

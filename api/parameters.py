@@ -14,6 +14,7 @@ from domain.store.pages import LIMIT
 RunId = Annotated[str, Path(max_length=64, examples=["run_01JZZZZZZZZZZZZZZZZZZZZZZZ"])]
 JobId = Annotated[str, Path(max_length=64, examples=["job_01JZZZZZZZZZZZZZZZZZZZZZZZ"])]
 StudyId = Annotated[str, Path(max_length=200, description="Its id, or its name: the latest study of that name.")]
+OfStudy = Annotated[str | None, Query(max_length=200, description="Only those of this study, by id or by name.")]
 Only = Annotated[str | None, Query(max_length=200, description="Only those of this one.")]
 Owner = Annotated[str | None, Query(max_length=64, description="Only what keys of this owner submitted.")]
 Statuses = Annotated[list[RunStatus], Query(description="Only these; repeat it for several.")]

@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from api.estimates import Estimate, estimate
-from api.expectations import runs_ahead, warnings
+from api.expectations import warnings
 from domain.catalog import Catalog
 from domain.job import JobSpec
 from domain.size import Size, size_of
+from domain.store import runs
 
 DryRun = Annotated[bool, Query(description="Check, and answer what would be submitted; store nothing.")]
 
@@ -20,7 +21,7 @@ class Expected(BaseModel):
     """What to expect of runs that are stored now."""
 
     warnings: list[str]
-    queue_position: int = Field(description="How many runs were queued in its queue before its own.")
+    queue_position: int = Field(description="How many queued runs of its queue are taken before the first of its own.")
     estimate: Estimate
 
 
@@ -45,11 +46,13 @@ class Plan(BaseModel):
     warnings: list[str]
 
 
-def expect(c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, queue: str, catalog: Catalog) -> Expected:
+def expect(
+    c: Connection, specs: Sequence[JobSpec], seeds: Sequence[int], *, queue: str, priority: int, catalog: Catalog
+) -> Expected:
     """What to expect of jobs that share their seeds and their queue."""
     return Expected(
         warnings=warnings(c, specs, seeds, queue=queue),
-        queue_position=runs_ahead(c, queue=queue),
+        queue_position=runs.ahead(c, queue=queue, priority=priority),
         estimate=estimate(c, [(spec, len(seeds)) for spec in specs], catalog),
     )
 

@@ -12,6 +12,7 @@ from api.auth import CurrentKey, require_owner
 from api.body import JsonObject, validated
 from api.comparing import Answer, answer, answer_saved, of_parameters, refuse_unknown
 from api.context import CurrentCatalog, CurrentDatabase
+from api.errors import BadParameter
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import BINARY, TEXT, body
 from api.parameters import PARQUET, Cursor, Limit, Search
@@ -173,6 +174,10 @@ def _laid_out(
     columns: str | None,
 ) -> Response:
     """The comparison, or a pivot table of it, in the form asked for."""
+    if columns and not rows:
+        raise BadParameter(
+            "columns", f"a pivot table has rows, too: name another field with rows, or give rows={columns}"
+        )
     with of_parameters():
         table = pivot(comparison, rows, columns) if rows else None
     if form == "json":

@@ -14,11 +14,11 @@ from api.expectations import refuse_when_full
 from api.files import remove_runs
 from api.idempotency import Created, IdempotencyKey, create
 from api.openapi import body, edit
-from api.parameters import Cursor, JobId, Limit, Only, Owner, Search, Statuses
+from api.parameters import Cursor, JobId, Limit, OfStudy, Only, Owner, Search, Statuses
 from api.planning import DryRun, Expected, Plan, expect, plan, plan_job
 from domain.job import Job, JobRequest, Line, Notes, Tags, parse_job, spec_hash
 from domain.run import Action
-from domain.store import jobs, runs
+from domain.store import jobs, runs, studies
 from domain.training import Strict
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -63,17 +63,21 @@ def create_job(
 ) -> Response:
     """Submit a job: one spec, trained once for each seed. With `dry_run` it is only checked and shown."""
     submission = parse_job(raw, catalog, queues=settings.queues)
-    spec, seeds, queue = submission.spec, submission.seeds, submission.queue
+    spec, seeds = submission.spec, submission.seeds
+
+    def expected(c: Connection) -> Expected:
+        return expect(c, [spec], seeds, queue=submission.queue, priority=submission.priority, catalog=catalog)
+
     if dry_run:
         planned = plan_job(spec, seeds, catalog, label=jobs.label_of(spec), key={}, digest=spec_hash(spec))
         with database.read() as c:
-            return answered(request, plan([planned], expect(c, [spec], seeds, queue=queue, catalog=catalog)))
+            return answered(request, plan([planned], expected(c)))
 
     def submit(c: Connection) -> Created:
-        refuse_when_full(c, more=len(seeds), most=settings.max_queued_runs)
-        expected = expect(c, [spec], seeds, queue=queue, catalog=catalog)
+        refuse_when_full(c, owner=key.owner, more=len(seeds), most=settings.max_queued_runs)
+        before = expected(c)
         job = jobs.submit(c, submission, owner=key.owner, max_attempts=settings.max_attempts)
-        record = SubmittedJob(**job.model_dump(), **expected.model_dump())
+        record = SubmittedJob(**job.model_dump(), **before.model_dump())
         return Created(record, f"/v1/jobs/{job.id}", read=job)
 
     return create(request, key, idempotency_key, raw, submit)
@@ -84,7 +88,7 @@ def list_jobs(
     request: Request,
     database: CurrentDatabase,
     owner: Owner = None,
-    study: Only = None,
+    study: OfStudy = None,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
     queue: Only = None,
     dataset: Only = None,
@@ -98,8 +102,17 @@ def list_jobs(
     """Jobs, the newest first. `status` keeps those that have a run in one of these states."""
     of = {"dataset": dataset, "architecture": architecture, "normalization": normalization, "spec_hash": spec_hash}
     with database.read() as c:
+        study_id = studies.id_of(c, study) if study else None
         found = jobs.page(
-            c, **of, owner=owner, study_id=study, status=status, queue=queue, search=search, cursor=cursor, limit=limit
+            c,
+            **of,
+            owner=owner,
+            study_id=study_id,
+            status=status,
+            queue=queue,
+            search=search,
+            cursor=cursor,
+            limit=limit,
         )
     return paged(request, found)
 

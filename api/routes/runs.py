@@ -13,12 +13,12 @@ from api.artifacts import log_text
 from api.auth import CurrentKey, require_owner
 from api.context import CurrentDatabase
 from api.openapi import TEXT
-from api.parameters import Cursor, Limit, Only, Owner, RunId, SeqCursor, Statuses, Wait
+from api.parameters import Cursor, Limit, OfStudy, Only, Owner, RunId, SeqCursor, Statuses, Wait
 from domain.database import Database
 from domain.event import Event
 from domain.patterns import LINE
 from domain.run import Action, Attempt, Checkpoint, Outcome, Run
-from domain.store import events, jobs, logs, metrics, runs
+from domain.store import events, jobs, logs, metrics, runs, studies
 from domain.store.logs import StoredLine
 from domain.store.metrics import Summary
 
@@ -43,7 +43,7 @@ def list_runs(
     database: CurrentDatabase,
     owner: Owner = None,
     job: Only = None,
-    study: Only = None,
+    study: OfStudy = None,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
     outcome: Outcome | None = None,
     queue: Only = None,
@@ -52,9 +52,10 @@ def list_runs(
     limit: Limit = 50,
 ) -> Response:
     """Runs, the newest first."""
-    wanted = {"job_id": job, "study_id": study, "outcome": outcome, "queue": queue, "worker": worker}
+    wanted = {"job_id": job, "outcome": outcome, "queue": queue, "worker": worker}
     with database.read() as c:
-        found = runs.page(c, **wanted, owner=owner, status=status, cursor=cursor, limit=limit)
+        study_id = studies.id_of(c, study) if study else None
+        found = runs.page(c, **wanted, study_id=study_id, owner=owner, status=status, cursor=cursor, limit=limit)
     return paged(request, found)
 
 
@@ -82,8 +83,9 @@ def read_run_events(
     """What happened to the run, oldest first."""
     with database.read() as c:
         runs.get(c, run_id)
-        found = events.after(c, cursor, run_id=run_id, limit=limit)
-    return listed(request, found, next_cursor=str(found[-1].seq) if len(found) == limit else None)
+        found = events.after(c, cursor, run_id=run_id, limit=limit + 1)
+    shown = found[:limit]
+    return listed(request, shown, next_cursor=str(shown[-1].seq) if len(found) > limit else None)
 
 
 @router.get("/{run_id}/logs", response_model=PageOf[StoredLine])
@@ -98,9 +100,11 @@ def read_run_logs(
     after = tuple(int(part) for part in cursor.split(".")) if cursor else None
     with database.read() as c:
         runs.get(c, run_id)
-        found = logs.tail(c, run_id, after=(after[0], after[1]) if after else None, limit=limit)
-    last = f"{found[-1].token}.{found[-1].number}" if found else cursor
-    return listed(request, found, next_cursor=last, has_more=bool(cursor) and len(found) == limit)
+        begin = (after[0], after[1]) if after else None
+        found = logs.tail(c, run_id, after=begin, limit=limit + 1 if begin else limit)
+    shown = found[:limit]
+    last = f"{shown[-1].token}.{shown[-1].number}" if shown else cursor
+    return listed(request, shown, next_cursor=last, has_more=len(found) > limit)
 
 
 @router.get(

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from api.answers import answered
 from api.context import CurrentDatabase
+from api.errors import BadParameter
 from api.openapi import BINARY, TEXT
 from api.parameters import PARQUET, words
 from api.selection import Selected
@@ -56,6 +57,8 @@ def read_series(
     The range is cut into buckets; each gives its minimum, maximum and last value at their true places. Values that
     aren't finite are `marks`. `count` says how many points a curve stands for; ask again with `from` and `to` to zoom.
     """
+    if start is not None and stop is not None and start > stop:
+        raise BadParameter("to", f"it ends at {stop:g}, before it begins at {start:g}")
     with database.read() as c:
         ids = selected.ids(c)
         found = curves.curves(c, ids, key, axis=x, start=start, stop=stop, max_points=max_points)

@@ -76,17 +76,21 @@ def create_study(
 ) -> Response:
     """Submit a study: a job for each cell. With `dry_run` it is only expanded, checked and shown."""
     spec, cells = parse_study(raw, catalog, queues=settings.queues)
-    specs, seeds, queue = [cell.spec for cell in cells], spec.seeds, spec.queue
+    specs, seeds = [cell.spec for cell in cells], spec.seeds
+
+    def expected(c: Connection) -> Expected:
+        return expect(c, specs, seeds, queue=spec.queue, priority=spec.priority, catalog=catalog)
+
     if dry_run:
         planned = [plan_job(x.spec, seeds, catalog, label=x.label, key=x.key, digest=x.spec_hash) for x in cells]
         with database.read() as c:
-            return answered(request, plan(planned, expect(c, specs, seeds, queue=queue, catalog=catalog)))
+            return answered(request, plan(planned, expected(c)))
 
     def submit(c: Connection) -> Created:
-        refuse_when_full(c, more=len(cells) * len(seeds), most=settings.max_queued_runs)
-        expected = expect(c, specs, seeds, queue=queue, catalog=catalog)
+        refuse_when_full(c, owner=key.owner, more=len(cells) * len(seeds), most=settings.max_queued_runs)
+        before = expected(c)
         study = studies.submit(c, spec, cells, owner=key.owner, max_attempts=settings.max_attempts)
-        record = SubmittedStudy(**study.model_dump(), **expected.model_dump())
+        record = SubmittedStudy(**study.model_dump(), **before.model_dump())
         return Created(record, f"/v1/studies/{study.id}", read=study)
 
     return create(request, key, idempotency_key, raw, submit)

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from api.answers import PageOf, answered, listed, paged
+from api.auth import admin_key
 from api.context import CurrentDatabase, CurrentSettings
 from api.parameters import Cursor, Limit
 from domain.run import Worker
@@ -45,9 +46,9 @@ def read_worker(request: Request, database: CurrentDatabase, worker_id: WorkerId
         return answered(request, workers.get(c, worker_id))
 
 
-@router.post("/workers/{worker_id}/drain", response_model=Worker)
+@router.post("/workers/{worker_id}/drain", response_model=Worker, dependencies=[Depends(admin_key)])
 def drain_worker(request: Request, database: CurrentDatabase, worker_id: WorkerId) -> Response:
-    """Let it take no more runs: the one in hand is saved and goes back to the queue."""
+    """Let it take no more runs: the one in hand is saved and goes back to the queue, whoever owns it. For admins."""
     with database.write() as c:
         return answered(request, workers.drain(c, worker_id))
 

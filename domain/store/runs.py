@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from domain.errors import NotFound
 from domain.event import EventKind
@@ -19,6 +19,7 @@ from domain.tables import attempt, checkpoint, event, job, run
 from domain.waiting import with_reason
 
 __all__ = [
+    "ahead",
     "attempts",
     "attempts_page",
     "bad_checkpoint",
@@ -34,6 +35,7 @@ __all__ = [
     "page",
     "page_in_order",
     "queue_depths",
+    "queued_of",
     "release",
     "report",
     "request",
@@ -169,6 +171,21 @@ def _of(c: Connection, query: Select[Any], of: Mapping[str, str]) -> list[tuple[
     for name, value in of.items():
         query = query.where(run.c[name] == value)
     return [(status, count) for status, count in c.execute(query)]
+
+
+def ahead(c: Connection, *, queue: str, priority: int) -> int:
+    """How many queued runs of a queue are claimed before the first run of a job submitted now with this priority."""
+    sooner = or_(run.c.priority > priority, and_(run.c.priority == priority, run.c.seed_rank == 0))
+    waiting = (
+        select(func.count()).select_from(run).where(run.c.queue == queue, run.c.status == RunStatus.QUEUED, sooner)
+    )
+    return c.execute(waiting).scalar_one()
+
+
+def queued_of(c: Connection, owner: str) -> int:
+    """How many runs of an owner are queued."""
+    of_owner = select(func.count()).select_from(run).join(job, job.c.id == run.c.job_id).where(job.c.owner == owner)
+    return c.execute(of_owner.where(run.c.status == RunStatus.QUEUED)).scalar_one()
 
 
 def queue_depths(c: Connection) -> dict[str, dict[str, int]]:

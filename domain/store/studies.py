@@ -81,6 +81,12 @@ def get(c: Connection, wanted: str) -> Study:
     return _records(c, [row])[0]
 
 
+def id_of(c: Connection, wanted: str) -> str:
+    """The id of the newest study of that name; what is no name is an id already, also of a study that was deleted."""
+    newest = select(study.c.id).where(study.c.name == wanted).order_by(study.c.created_at.desc(), study.c.id.desc())
+    return c.execute(newest.limit(1)).scalar_one_or_none() or wanted
+
+
 def names(c: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The names of studies by their ids."""
     named = select(study.c.id, study.c.name).where(study.c.id.in_(list(ids)))

@@ -143,3 +143,15 @@ def test_a_deleted_study_leaves_its_saved_comparison_readable(api: TestClient, s
     saved = api.get(path).json()
     assert (saved["missing"], saved["comparison"]) == ([study], None)
     assert saved["unanswered"] == "The study this compares was deleted"
+
+
+def test_columns_without_rows_are_refused(api: TestClient) -> None:
+    api.post("/v1/studies", json=specs.study())
+    answer = api.get("/v1/comparisons", params={"study": "small-batch", "columns": "normalization"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?columns")
+
+
+def test_a_misspelt_choice_is_near_the_whole_of_it(api: TestClient) -> None:
+    api.post("/v1/studies", json=specs.study())
+    answer = api.get("/v1/comparisons", params={"study": "small-batch", "group_by": "normalisation"})
+    assert answer.json()["errors"][0]["detail"] == "No spec has normalisation. Did you mean normalization?"

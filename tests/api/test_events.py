@@ -82,6 +82,19 @@ def test_many_readers_all_get_everything(server: ApiProcess) -> None:
     assert seen[0] == list(range(seen[0][0], seen[0][0] + count + 1))
 
 
+def test_a_stream_of_a_study_is_found_by_its_name(server: ApiProcess) -> None:
+    with server.client() as client:
+        study = client.post("/v1/studies", json=specs.study(name="named")).json()
+    with following(server, after=0, study="named") as stream:
+        assert {event["data"]["study_id"] for event in islice(stream, 13)} == {study["id"]}
+
+
+def test_a_reader_with_a_number_of_another_database_gets_what_is_new(server: ApiProcess) -> None:
+    with following(server, after=10**9) as stream:
+        job = submit(server)
+        assert next(stream)["data"]["job_id"] == job
+
+
 def test_a_wrong_last_event_id_is_refused(server: ApiProcess) -> None:
     with server.client() as client:
         for wrong in ("x", "-1", "1.5", "9" * 19):

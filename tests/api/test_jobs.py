@@ -29,7 +29,7 @@ def test_a_job_is_answered_with_its_place_and_its_resolved_spec(api: TestClient)
 
 def test_the_second_job_is_told_how_many_runs_wait_before_it(api: TestClient) -> None:
     submit(api)
-    assert submit(api)["queue_position"] == 2
+    assert submit(api)["queue_position"] == 1
 
 
 def test_a_job_nobody_can_run_now_and_one_with_few_seeds_are_warned_about(api: TestClient) -> None:
@@ -226,3 +226,22 @@ def test_the_etag_of_a_submission_lets_its_edit_through(api: TestClient) -> None
         assert made.headers["etag"] == again.headers["etag"] == api.get(made.headers["location"]).headers["etag"]
         edited = api.patch(made.headers["location"], json={"notes": "x"}, headers={"If-Match": made.headers["etag"]})
         assert edited.status_code == 200
+
+
+def test_the_queue_position_counts_the_runs_that_are_taken_before_its_first(api: TestClient) -> None:
+    submit(api, seeds=5)
+    submit(api, seeds=5, priority=3)
+    assert submit(api, seeds=5, priority=9)["queue_position"] == 0
+    assert submit(api, seeds=5, priority=3)["queue_position"] == 5 + 1
+    assert submit(api, seeds=5)["queue_position"] == 5 + 5 + 5 + 1
+    assert submit(api, seeds=5, priority=-1)["queue_position"] == 25
+    assert submit(api, seeds=5, queue="gpu")["queue_position"] == 0
+
+
+def test_jobs_and_runs_of_a_study_are_listed_by_its_name_too(api: TestClient) -> None:
+    study = api.post("/v1/studies", json=specs.study()).json()
+    submit(api)
+    for path in ("jobs", "runs"):
+        by_name = api.get(f"/v1/{path}", params={"study": study["name"]}).json()
+        assert by_name == api.get(f"/v1/{path}", params={"study": study["id"]}).json()
+        assert {found["study_id"] for found in by_name["data"]} == {study["id"]}

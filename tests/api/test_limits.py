@@ -29,6 +29,9 @@ def test_a_full_queue_is_429_and_nothing_is_stored(settings: Settings, token: st
         assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-runs")
         assert answer.headers["retry-after"]
         assert len(api.get("/v1/jobs").json()["data"]) == 4
+        other = api.post("/v1/keys", json={"name": "x", "owner": "ann"}).json()["token"]
+        mine = api.post("/v1/jobs", json=specs.job(), headers={"Authorization": f"Bearer {other}"})
+        assert mine.status_code == 201, "the limit is of each owner"
 
 
 def test_a_database_without_a_free_connection_is_503_and_comes_back(
@@ -99,6 +102,9 @@ def test_workers_are_listed_in_pages(api: TestClient, store: Database) -> None:
 def test_a_worker_is_told_to_drain(api: TestClient, store: Database) -> None:
     specs.train_all(store)
     worker = api.get("/v1/workers", params={"live": True}).json()["data"][0]
+    token = api.post("/v1/keys", json={"name": "x", "owner": "ann"}).json()["token"]
+    refused = api.post(f"/v1/workers/{worker['id']}/drain", headers={"Authorization": f"Bearer {token}"})
+    assert refused.status_code == 403, "it stops the runs of everybody"
     assert api.post(f"/v1/workers/{worker['id']}/drain").json()["draining"] is True
 
 

@@ -94,6 +94,35 @@ def test_what_is_unchanged_costs_no_body(api: TestClient, store: Database) -> No
     assert api.get(f"/v1/runs/{run}", headers={"If-None-Match": first.headers["etag"]}).status_code == 200
 
 
+def test_the_last_page_of_events_and_of_lines_says_that_it_is_the_last(api: TestClient) -> None:
+    job = api.post("/v1/jobs", json=specs.job(seeds=1)).json()["id"]
+    run = api.get("/v1/runs", params={"job": job}).json()["data"][0]["id"]
+    page = api.get(f"/v1/runs/{run}/events", params={"limit": 1}).json()
+    assert (len(page["data"]), page["has_more"], page["next_cursor"]) == (1, False, None)
+
+
+def test_what_an_ended_attempt_left_is_gone_when_somebody_steers_the_run(api: TestClient, store: Database) -> None:
+    job = api.post("/v1/jobs", json=specs.job(seeds=1)).json()["id"]
+    with store.write() as c:
+        worker = workers.register(c, name="w", host="h", pid=1, queues=["default"])
+        claimed = runs.claim(c, worker.id, queues=["default"])
+        assert claimed is not None
+        runs.request(c, claimed.run.id, "pause")
+        runs.lose(c, claimed.run.id, claimed.token, message="gone")
+    run = claimed.run.id
+    at_rest = api.get(f"/v1/runs/{run}").json()
+    assert (at_rest["status"], at_rest["reason"], at_rest["responsible"]) == ("paused", "lost_worker", "transient")
+    resumed = api.post(f"/v1/runs/{run}/resume").json()
+    assert (resumed["status"], resumed["reason"], resumed["responsible"], resumed["message"]) == (
+        "queued",
+        None,
+        None,
+        None,
+    )
+    assert api.get(f"/v1/runs/{run}/attempts").json()["data"][0]["message"] == "gone"
+    assert api.get(f"/v1/jobs/{job}").json()["counts"]["queued"] == 1
+
+
 def test_events_of_a_run_come_in_order_and_in_pages(api: TestClient, store: Database) -> None:
     run = submitted(api, seeds=1)[0]
     specs.train_all(store)

@@ -114,6 +114,11 @@ def test_parquet_is_written_while_the_points_are_read() -> None:
     assert (written.metadata.num_row_groups, written.metadata.num_rows) == (4, 4 * GROUP_ROWS)
 
 
+def test_a_range_that_ends_before_it_begins_is_refused(api: TestClient, run: str) -> None:
+    answer = api.get("/v1/metrics/series", params={"runs": run, "key": "train_loss", "from": 5, "to": 1})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?to")
+
+
 def test_a_figure_is_plotly_json_with_an_etag(api: TestClient, run: str) -> None:
     query = {"run": run, "name": "train_loss"}
     answer = api.get("/v1/figures/run", params=query)

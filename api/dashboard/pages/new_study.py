@@ -111,8 +111,8 @@ def _checked(draft: Draft, database: Database, catalog: Catalog, settings: Setti
     expected = None
     if draft.study:
         with database.read() as c:
-            specs = [cell.spec for cell in draft.cells]
-            expected = expect(c, specs, draft.study.seeds, queue=draft.study.queue, catalog=catalog)
+            specs, study = [cell.spec for cell in draft.cells], draft.study
+            expected = expect(c, specs, study.seeds, queue=study.queue, priority=study.priority, catalog=catalog)
     return {
         "draft": draft,
         "form": form,
