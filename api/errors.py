@@ -344,23 +344,23 @@ def _invalid(request: Request, error: Exception) -> Response:
     """What FastAPI found wrong in parameters, in our form: one error for each."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     fields = [_field(list(same)) for _, same in groupby(found, key=_value_at)]
-    refusal = BadParameter(fields[0].pointer.strip("?{}"), fields[0].detail)
+    refusal = BadParameter(fields[0].pointer.strip("?/{}") or "body", fields[0].detail)
     refusal.errors = fields
     return _refused(request, refusal)
 
 
 def _value_at(error: Mapping[str, Any]) -> Sequence[str | int]:
     """Where the refused value stands; pydantic's location also names which form of several it tried."""
-    place, name, *below = error["loc"]
-    return place, name, *(part for part in below if isinstance(part, int))
+    place, *path = error["loc"]
+    return place, *path[:1], *(part for part in path[1:] if isinstance(part, int))
 
 
 def _field(same: Sequence[Any]) -> FieldError:
-    """What is wrong with one parameter, which pydantic says once for each form that it tried."""
-    place, name = (str(part) for part in same[0]["loc"][:2])
-    pointer = f"{{{name}}}" if place == "path" else f"?{name}"
+    """What is wrong with one value, which pydantic says once for each form that it tried."""
+    place, *path = (str(part) for part in _value_at(same[0]))
+    pointer = {"path": "{%s}", "body": "/%s"}.get(place, "?%s") % path[0] if path else ""
     if same[0]["type"] == "missing":
-        return FieldError(pointer=pointer, code="missing", detail=f"{name} is missing.")
+        return FieldError(pointer=pointer, code="missing", detail=f"{path[0] if path else 'The body'} is missing.")
     code, detail = say(merged(same))
     return FieldError(pointer=pointer, code=code, detail=detail)
 

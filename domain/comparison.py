@@ -76,7 +76,11 @@ def compare(
         corrections=_corrections(contrasts, tested),
         verdicts=verdicts,
         headlines=headlines(contrasts, verdicts, described, metric.at),
-        notes=[*notes_on_groups(sides, metric.at), *notes_on_strata(strata), *notes_on_contrasts(contrasts)],
+        notes=[
+            *notes_on_groups(sides, described.label, metric.at),
+            *notes_on_strata(strata),
+            *notes_on_contrasts(contrasts),
+        ],
     )
 
 

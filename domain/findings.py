@@ -112,7 +112,7 @@ class Note(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["diverges", "failed", "unfinished", "mixed", "confounded", "no baseline", "short"]
+    kind: Literal["diverges", "failed", "unfinished", "mixed", "confounded", "no baseline", "short", "unrecorded"]
     sentence: str
     key: dict[str, Any]
 

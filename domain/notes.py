@@ -11,8 +11,8 @@ from domain.words import field_words
 __all__ = ["notes_on_contrasts", "notes_on_groups", "notes_on_strata"]
 
 
-def notes_on_groups(sides: Sequence[Side], at: At) -> list[Note]:
-    """Runs that failed, are still to come or did not come so far; said once for the whole comparison."""
+def notes_on_groups(sides: Sequence[Side], metric: str, at: At) -> list[Note]:
+    """Runs that failed, are still to come or have no value of `metric` there; said once for the whole comparison."""
     notes = []
     lost = sum(side.group.failed + side.group.cancelled for side in sides)
     if lost:
@@ -23,10 +23,12 @@ def notes_on_groups(sides: Sequence[Side], at: At) -> list[Note]:
     if waiting:
         notes.append(Note(kind="unfinished", sentence=f"{_runs(waiting)} not finished yet.", key={}))
     short = {side.group.label: side.group.finished - side.group.diverged - side.group.n for side in sides}
-    if at not in {"final", "best"} and any(short.values()):
+    if any(short.values()):
         where = ", ".join(label for label, count in short.items() if count)
-        sentence = f"{_runs(sum(short.values()))} not counted, having no value {place_words(at)}: {where}."
-        notes.append(Note(kind="short", sentence=sentence, key={}))
+        anywhere = at in {"final", "best"}
+        lacking = f"recorded no {metric}" if anywhere else f"no value {place_words(at)}"
+        sentence = f"{_runs(sum(short.values()))} not counted, having {lacking}: {where}."
+        notes.append(Note(kind="unrecorded" if anywhere else "short", sentence=sentence, key={}))
     mixed = sorted({path for side in sides if side.mixes() for path in _mixed_fields(side)})
     if mixed:
         sentence = (

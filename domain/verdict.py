@@ -51,7 +51,8 @@ def verdict_sentence(
     """
     subject, reference = names
     if difference.verdict == "too few seeds":
-        said = _too_few(difference, subject, reference, metric)
+        is_open = any(side.running + side.paused + side.queued for side in (group, baseline))
+        said = _too_few(difference, subject, reference, metric, is_open=is_open)
     elif difference.verdict == "no difference shown":
         said = _not_told_apart(difference, subject, reference, metric, at, tested)
     else:
@@ -111,11 +112,12 @@ def _not_told_apart(
     )
 
 
-def _too_few(difference: Difference, subject: str, reference: str, metric: Metric) -> str:
+def _too_few(difference: Difference, subject: str, reference: str, metric: Metric, *, is_open: bool) -> str:
     seeds = "seed" if difference.pairs == 1 else "seeds"
     counted = f"{subject} and {reference} share {difference.pairs} finished {seeds}"
     if difference.pairs == 0:
-        return f"{subject} and {reference} share no finished seed: no interval and no verdict yet"
+        what, yet = ("finished seed", " yet") if is_open else ("seed with a value", "")
+        return f"{subject} and {reference} share no {what}: no interval and no verdict{yet}"
     if difference.low is None:
         why = f": n = {difference.pairs}" if difference.pairs == 1 else " and are equally far apart in each"
         return f"{counted}{why}, so no interval and no verdict yet"

@@ -216,8 +216,8 @@ def delete_jobs(c: Connection, noun: str, wanted: str, job_ids: Sequence[str]) -
     ).all()
     live = sum(not RunStatus(row.status).is_final for row in rows)
     if live:
-        have = "run has" if live == 1 else "runs have"
-        raise NotPossible("delete", noun, wanted, f"{live} of its {have} not ended; cancel it first")
+        have = "has" if live == 1 else "have"
+        raise NotPossible("delete", noun, wanted, f"{live} of its runs {have} not ended; cancel it first")
     ids = [row.id for row in rows]
     c.execute(delete(outbox_table).where(outbox_table.c.run_id.in_(ids)))
     c.execute(delete(series).where(series.c.run_id.in_(ids)))

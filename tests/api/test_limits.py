@@ -147,7 +147,7 @@ def test_the_documentation_needs_no_internet(api: TestClient) -> None:
         ("/v1/jobs?status=queued&status=done", "?status", "unknown_choice", "There are: cancelled, failed, paused,"),
         ("/v1/runs?outcome=diverge", "?outcome", "unknown_choice", "Did you mean diverged?"),
         ("/v1/comparisons?study=s&format=markdwn", "?format", "unknown_choice", "Did you mean markdown?"),
-        ("/v1/comparisons?study=s&at=0", "?at", "wrong_text", "must be final, best, the number of a step"),
+        ("/v1/comparisons?study=s&at=0", "?at", "wrong_value", "must be final, best, the number of a step"),
         ("/v1/metrics/series?study=s", "?key", "missing", "key is missing"),
         ("/v1/runs/x/logs?cursor=5", "?cursor", "wrong_text", "next_cursor of lines that were read"),
         ("/v1/figures/curve", "{kind}", "unknown_choice", "Did you mean curves?"),

@@ -130,7 +130,7 @@ def test_a_job_that_has_not_ended_is_not_deleted_and_one_that_has_leaves_nothing
         claimed = claim(c, make_worker(c))
         runs.report(c, claimed.run.id, claimed.token, Report(number=1, points={"train_loss": points(*range(100))}))
         runs.saved_checkpoint(c, claimed.run.id, claimed.token, checkpoint(5))
-    with pytest.raises(NotPossible, match="1 of its runs have not ended; cancel it first"), database.write() as c:
+    with pytest.raises(NotPossible, match="1 of its runs has not ended; cancel it first"), database.write() as c:
         jobs.delete_job(c, job.id)
     with database.write() as c:
         runs.finish(c, claimed.run.id, claimed.token, Ending.succeeded(Outcome.COMPLETED))

@@ -70,6 +70,16 @@ def test_no_common_seed_yet_says_so() -> None:
     ]
 
 
+def test_runs_that_all_ended_without_a_value_are_not_said_to_be_unfinished() -> None:
+    found = compared([*results({"layer_norm": BASELINE}), result("none", 0, None), result("none", 1, None)])
+    assert sentences(found) == [
+        "At batch size 4, no normalization and layer_norm share no seed with a value: no interval and no verdict."
+    ]
+    assert [note.sentence for note in found.notes] == [
+        "2 runs are not counted, having recorded no test error: none, batch size 4."
+    ]
+
+
 def test_differences_that_are_all_alike_are_no_verdict() -> None:
     found = compared(results({"layer_norm": [10.0, 11.0, 12.0], "none": [10.25, 11.25, 12.25]}))
     assert found.verdicts[0].verdict == "no difference shown"

@@ -46,7 +46,7 @@ def test_the_figures_of_a_comparison_of_jobs_are_those_of_its_question(pages: Te
 
 def test_what_is_wrong_is_said_above_the_form_that_asked_it(pages: TestClient, ids: dict[str, str]) -> None:
     for wrong, words in (
-        ("at=middle", "at: 'middle' is not a choice"),
+        ("at=middle", "at: It is 'middle', but must be final, best,"),
         ("baseline=layer_norm", "isn't written path=value"),
         ("baseline=normalization.kind=rms_norm", "None of the groups has normalization.kind=rms_norm"),
         ("threshold=low", "threshold: "),
