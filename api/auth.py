@@ -6,6 +6,7 @@ needs two things a foreign page can't send: this service's own Origin, and the h
 
 from datetime import UTC, datetime
 from typing import Annotated, cast
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
@@ -43,12 +44,18 @@ class Authentication:
             require(key, "read" if request.method in SAFE_METHODS else "write")
         except (NormLabError, Refusal) as error:
             if isinstance(error, NotAuthenticated) and wants_page(request):
-                await RedirectResponse("/login", status_code=303)(scope, receive, send)
+                await RedirectResponse(sign_in_address(request), status_code=303)(scope, receive, send)
             else:
                 await answer(error, scope, receive, send)
             return
         request.state.key = key
         await self.app(scope, receive, send)
+
+
+def sign_in_address(request: Request) -> str:
+    """The page to sign in at, which then leads to where the browser was on its way."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/login?{urlencode({'next': wanted})}"
 
 
 def is_open(path: str) -> bool:

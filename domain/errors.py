@@ -87,6 +87,7 @@ class InvalidCursor(NormLabError):
 
 class NotAuthenticated(NormLabError):
     def __init__(self, why: str) -> None:
+        self.why = why
         super().__init__(f"{why} Send 'Authorization: Bearer <key>'; `normlab keys` makes one.")
 
 

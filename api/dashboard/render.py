@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from api.auth import COOKIE
 from api.dashboard import assets, numbers
@@ -48,9 +49,18 @@ def environment() -> Environment:
         "day": numbers.day,
         "iso": numbers.iso,
         "count": numbers.whole,
+        "words": _words,
     }
     made.globals |= {"static": assets.url, "navigation": NAVIGATION}
     return made
+
+
+def _words(text: str) -> Markup:
+    """A sentence for people: what stands between backticks is code."""
+    marked = [
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(marked)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

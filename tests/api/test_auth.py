@@ -151,8 +151,26 @@ def test_a_key_typed_into_the_form_opens_a_session(stranger: TestClient, token: 
 
 
 def test_a_browser_on_its_way_to_a_page_is_led_to_the_sign_in(stranger: TestClient) -> None:
-    answer = stranger.get("/studies", headers={"Accept": "text/html"}, follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    answer = stranger.get("/jobs?status=failed", headers={"Accept": "text/html"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fjobs%3Fstatus%3Dfailed")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "then"),
+    [
+        ("/jobs?status=failed", "/jobs?status=failed"),
+        ("//evil.example/jobs", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/a\r\nSet-Cookie: a=b", "/"),
+    ],
+)
+def test_signing_in_leads_to_the_page_that_was_wanted_and_never_elsewhere(
+    stranger: TestClient, token: str, wanted: str, then: str
+) -> None:
+    ours = {"Origin": "http://testserver"}
+    answer = stranger.post("/login", params={"next": wanted}, data={"key": token}, headers=ours, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, then)
 
 
 def test_without_authentication_everybody_may_do_everything(settings: Settings, token: str) -> None:

@@ -82,10 +82,42 @@ def test_the_browser_counts_times_as_the_server_writes_them(page: Page, seconds:
         ("<p>x</p>", "<table><tbody><tr><td>1</td></tr></tbody></table>"),
         ("", "<p>x</p>"),
         ("<p>x</p>", ""),
+        ('<i data-key="a">1</i>', '<i data-key="b">2</i> <i data-key="a">1</i>'),
+        ('<i data-key="a">1</i> <i data-key="b">2</i> <i data-key="c">3</i>', '<i data-key="c">3</i> <b>4</b>'),
+        ('<i data-key="a">1</i><i data-key="b">2</i>', '<i data-key="b">2</i><u>3</u><i data-key="a">1</i>'),
     ],
 )
 def test_a_piece_becomes_its_fresh_copy(page: Page, before: str, after: str) -> None:
     assert morphed(page, before, after) == after
+
+
+def test_what_one_has_opened_or_closed_stays_so(page: Page) -> None:
+    assert morphed(page, "<details open>1</details>", "<details>2</details>") == '<details open="">2</details>'
+    assert morphed(page, "<details>1</details>", "<details open>2</details>") == "<details>2</details>"
+
+
+@pytest.mark.parametrize("after", ["ab", "nab", "nbxa", "b", "bc"])
+def test_a_ticked_and_focused_row_stays_itself_whatever_comes_or_goes_around_it(page: Page, after: str) -> None:
+    """A tick belongs to its job, not to its place in the list."""
+    script = """async ([address, after]) => {
+      const { morph } = await import(address);
+      const list = (names) => {
+        const box = document.createElement("table");
+        const row = (name) => `<tr data-key="${name}"><td><input type="checkbox" value="${name}"></td></tr>\n`;
+        box.innerHTML = [...names].map(row).join("");
+        return box;
+      };
+      const old = list("ab");
+      document.body.append(old);
+      old.querySelector("[value=b]").checked = true;
+      old.querySelector("[value=b]").focus();
+      morph(old, list(after));
+      const said = [[...old.querySelectorAll("input")].map((box) => box.value).join(""),
+        old.querySelector(":checked").value, document.activeElement.value];
+      old.remove();
+      return said;
+    }"""
+    assert page.evaluate(script, [asset_url("morph.js"), after]) == [after, "b", "b" if after != "nbxa" else None]
 
 
 def test_a_figure_keeps_its_drawing_but_takes_a_new_source_and_height(page: Page) -> None:

@@ -176,15 +176,15 @@ def test_the_demo_is_one_click_away_on_an_empty_installation(page: Page, tmp_pat
 
 def test_what_was_typed_last_is_what_is_submitted(page: Page, lab: Lab) -> None:
     """Also when the button is pressed before the server has seen it."""
-    url, _ = lab
+    url, ids = lab
     page.goto(f"{url}/studies/new?template=demo")
     page.locator("[name=name]").fill("typed-last")
-    page.route("**/v1/studies", lambda route: route.abort())
+    page.route("**/v1/studies", lambda route: route.fulfill(status=201, json={"id": ids["conv"]}))
     with page.expect_request("**/v1/studies") as sent:
         page.locator("#submit").click()
     body: Any = sent.value.post_data_json
     assert body["name"] == "typed-last"
-    page.unroute("**/v1/studies")
+    page.wait_for_url(f"**/studies/{ids['conv']}")
 
 
 def test_nothing_moves_for_those_who_ask_for_rest(page: Page, lab: Lab) -> None:

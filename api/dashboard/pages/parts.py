@@ -99,6 +99,7 @@ def worker_names(c: Connection) -> dict[str, str]:
 class WorkerRow:
     """A worker as the tables show it."""
 
+    id: str
     name: str
     words: str
     mark: str
@@ -130,6 +131,7 @@ def worker_row(
     """`words` says what each running run is, in words; `depths` how many runs each queue has by status."""
     measures = worker.measures
     return WorkerRow(
+        id=worker.id,
         name=worker.name,
         words=worker.status,
         mark=MARKS[worker.status],

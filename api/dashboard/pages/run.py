@@ -133,4 +133,4 @@ def _event(event: Event) -> dict[str, Any]:
     mark = MARKS.get(event.kind, "note")
     tint = "paused" if event.level is Level.WARNING else mark if mark in {"running", "succeeded", "failed"} else ""
     words = f"phase: {event.message}" if event.kind is EventKind.RUN_PHASE else event.message
-    return {"at": event.at, "mark": mark, "tint": tint, "words": words}
+    return {"seq": event.seq, "at": event.at, "mark": mark, "tint": tint, "words": words}

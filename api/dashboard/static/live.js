@@ -2,8 +2,10 @@
 // asks the server for itself again and takes over the pieces marked `data-part`. A hidden tab closes its stream.
 
 import { morph } from "./morph.js";
+import { toast } from "./post.js";
 
 const REFRESH = 1000; // ms; at most one refresh in this time, nor sooner than three times as long as the last one took
+const RETRY = 3000; // ms before a stream that was refused is asked for again
 const KINDS = [
   "job_submitted", "study_submitted", "run_queued", "run_started", "run_resumed", "run_phase", "run_paused", "run_succeeded",
   "run_failed", "run_cancelled", "run_lost", "checkpoint", "metrics", "dataset", "warning", "worker_started", "worker_lost",
@@ -14,14 +16,18 @@ const KINDS = [
 let stream;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let waiting;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let retry;
 let nextRefreshAt = 0;
 let shown = location.search;
 let heardAt = Date.now();
+let isLost = false;
 
 /** Takes over what a fresh copy of this page says. @returns {Promise<boolean>} whether there was one */
 export async function refresh() {
   const [began, address] = [Date.now(), location.pathname + location.search];
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (new URL(answer.url).pathname === "/login") signedOut();
   if (answer.redirected || !answer.ok) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (address !== location.pathname + location.search) return true; // another choice is on its way
@@ -90,11 +96,39 @@ export function inUnit(seconds) {
 
 /** @param {string} url */
 function open(url) {
+  clearTimeout(retry);
+  stream?.close();
   stream = new EventSource(url);
-  stream.onopen = () => { heardAt = Date.now(); say("on", "live"); };
-  stream.onerror = () => say("lost", "lost contact, retrying");
+  stream.onopen = found;
+  stream.onerror = () => lost(url);
   stream.onmessage = refreshSoon;
   for (const kind of KINDS) stream.addEventListener(kind, refreshSoon);
+}
+
+/** What happened while there was no stream shows in a fresh copy of the page. */
+function found() {
+  if (isLost) refreshSoon();
+  isLost = false;
+  heardAt = Date.now();
+  say("on", "live");
+}
+
+/** A browser asks again after a broken connection, but not after a refusal. @param {string} url */
+function lost(url) {
+  isLost = true;
+  say("lost", "lost contact, retrying");
+  if (stream?.readyState !== EventSource.CLOSED) return;
+  refresh().catch(() => undefined);
+  retry = setTimeout(() => open(url), RETRY);
+}
+
+/** The page stays as it was, to read and to copy from; there is nothing more to hear. */
+function signedOut() {
+  clearTimeout(retry);
+  stream?.close();
+  document.body.dataset.stream = "";
+  say("lost", "signed out");
+  toast("failed", "You are signed out; this page stands still.", { href: `/login?next=${encodeURIComponent(location.pathname + location.search)}`, words: "Sign in" });
 }
 
 function start() {
@@ -110,8 +144,9 @@ function start() {
   open(url);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stream?.close();
-    else { open(url); refreshSoon(); }
+    else if (document.body.dataset.stream) { open(url); refreshSoon(); }
   });
+  addEventListener("pageshow", (event) => { if (event.persisted) { open(url); refreshSoon(); } });
   setInterval(() => {
     if (stream?.readyState === EventSource.OPEN) say("on", `live, ${inUnit(Math.floor((Date.now() - heardAt) / 1000))}`);
   }, 1000);

@@ -45,6 +45,7 @@ function ask(button) {
 async function act(button) {
   if (!isSure(button)) return;
   button.setAttribute("disabled", "");
+  button.dataset.sending = "1";
   try {
     const body = button.dataset.body ? JSON.parse(button.dataset.body) : undefined;
     const answer = await send(button.dataset.post ?? "", body, { method: button.dataset.method ?? "POST" });
@@ -54,6 +55,7 @@ async function act(button) {
   } catch (error) {
     toast("failed", error instanceof Refusal ? error.message : "The server could not be reached.");
   } finally {
+    delete button.dataset.sending;
     button.removeAttribute("disabled");
   }
 }
