@@ -146,7 +146,9 @@ def _corrected(contrasts: Sequence[Contrast]) -> list[Contrast]:
 def _corrections(contrasts: Sequence[Contrast], count: int) -> Corrections:
     waiting = sum(contrast.difference.verdict == "too few seeds" for contrast in contrasts)
     sentence = f"Holm over {count} {'comparison' if count == 1 else 'comparisons'}"
-    if waiting:
+    if waiting and not count:
+        sentence = f"No comparison is tested yet; {waiting} {'waits' if waiting == 1 else 'wait'} for seeds"
+    elif waiting:
         sentence += f"; {waiting} more {'waits' if waiting == 1 else 'wait'} for seeds"
     return Corrections(count=count, waiting=waiting, sentence=f"{sentence}.")
 

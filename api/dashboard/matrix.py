@@ -89,13 +89,13 @@ def slots_of(evidence: Evidence) -> dict[str, Slot]:
 
 
 def column_heads(comparison: Comparison, strata: Sequence[str]) -> tuple[str, list[str]]:
-    """What the columns vary, and their heads: the shared words once, in the title, where all begin with them."""
+    """What the columns vary, and their heads: the shared words once, in the title, where all say them."""
     if strata == [""]:
         return "", [comparison.metric_label]
-    words = [stratum.rsplit(" ", 1) for stratum in strata]
-    shared = {parts[0] for parts in words if len(parts) == 2}
-    if len(shared) == 1 and all(len(parts) == 2 for parts in words):
-        return shared.pop(), [parts[1] for parts in words]
+    words = [[part.rpartition(" ") for part in stratum.split(", ")] for stratum in strata]
+    shared = {tuple(field for field, _, _ in parts) for parts in words}
+    if len(shared) == 1 and all(field for field in next(iter(shared))):
+        return ", ".join(shared.pop()), [", ".join(value for _, _, value in parts) for parts in words]
     return "", list(strata)
 
 

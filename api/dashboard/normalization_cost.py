@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.dashboard.evidence import Evidence
-from api.dashboard.numbers import figures
+from api.dashboard.numbers import figures, superscript
 from domain.findings import Group
 from domain.numbers import decimals_for, number
 from domain.statistics import t_interval
 from domain.study import Study
+from domain.verdict import MIN_SEEDS
 
 WITHOUT = "none"
 
@@ -31,10 +32,13 @@ class Cost:
 
     @property
     def words(self) -> str:
-        """`1.17 [1.15, 1.19]`"""
+        """`1.17 [1.15, 1.19]`; an interval wider than the ratio itself leaves each its own first figures."""
         if self.low is None or self.high is None:
             return figures(self.times)
-        places = decimals_for((self.high - self.low) / 2, self.times)
+        half = (self.high - self.low) / 2
+        if half > self.times:
+            return f"{figures(self.times, 2)} [{figures(self.low, 2)}, {_first_figures(self.high)}]"
+        places = decimals_for(half, self.times)
         return f"{number(self.times, places)} [{number(self.low, places)}, {number(self.high, places)}]"
 
 
@@ -84,9 +88,15 @@ def _cost(study: Study, kind: str, setting: str, pairs: Sequence[tuple[float, fl
     )
 
 
+def _first_figures(value: float) -> str:
+    """Two figures of any number: from ten thousand on as a power, since none of its other digits is known."""
+    return figures(value, 2) if value < 1e4 else f"10{superscript(math.floor(math.log10(value)))}"
+
+
 def range_words(found: Sequence[Cost]) -> str:
-    """The least and the greatest multiple; empty where nothing is known."""
-    if not found:
+    """The least and the greatest multiple over enough pairs of seeds; empty where none has them."""
+    times = [cost.times for cost in found if cost.pairs >= MIN_SEEDS]
+    if not times:
         return ""
-    low, high = (figures(end) for end in (min(c.times for c in found), max(c.times for c in found)))
+    low, high = figures(min(times)), figures(max(times))
     return low if low == high else f"{low} to {high}"

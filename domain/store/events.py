@@ -83,12 +83,16 @@ def after(
     return [Event.model_validate(row) for row in c.execute(query)]
 
 
-def latest(c: Connection, *, limit: int = 50, level: Level | None = None, **of: str | None) -> list[Event]:
-    """The newest events first; `of` may name one study_id, job_id or run_id."""
+def latest(
+    c: Connection, *, limit: int = 50, level: Level | None = None, but: EventKind | None = None, **of: str | None
+) -> list[Event]:
+    """The newest events first, `but` one kind; `of` may name one study_id, job_id or run_id."""
     query = select(event).order_by(event.c.seq.desc()).limit(limit)
     for name, wanted in of.items():
         if wanted is not None:
             query = query.where(event.c[name] == wanted)
     if level is not None:
         query = query.where(event.c.level == level)
+    if but is not None:
+        query = query.where(event.c.kind != but)
     return [Event.model_validate(row) for row in c.execute(query)]

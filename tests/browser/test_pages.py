@@ -1,5 +1,6 @@
 """Every page in a real browser: it fits, complains about nothing, obeys keyboard, theme and zoom."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,29 @@ def test_what_was_typed_last_is_what_is_submitted(page: Page, lab: Lab) -> None:
     body: Any = sent.value.post_data_json
     assert body["name"] == "typed-last"
     page.wait_for_url(f"**/studies/{ids['conv']}")
+
+
+def test_form_and_yaml_say_the_same_whichever_was_edited_last(page: Page, lab: Lab) -> None:
+    """Also a field that somebody has typed into, which a browser then shows whatever its attributes say."""
+    url, _ = lab
+    page.goto(f"{url}/studies/new?template=demo")
+    yaml, batch = page.locator("#yaml"), page.locator("[name='training.batch_size']")
+    ticked = page.get_by_role("checkbox", name="rms_norm", exact=True)
+    batch.fill("16")
+    ticked.uncheck()
+    expect(yaml).to_have_value(re.compile("batch_size: 16"))
+    yaml.fill(
+        yaml.input_value().replace("batch_size: 16", "batch_size: 24").replace("{kind: none}", "{kind: rms_norm}")
+    )
+    expect(batch).to_have_value("24")
+    expect(ticked).to_be_checked()
+    page.locator("[name=question]").fill("Typed just before the YAML?")
+    yaml.press("Control+End")
+    expect(yaml).to_be_editable()  # until it says what was just typed into the form
+    page.keyboard.type("tags: {a: b}", delay=30)
+    page.wait_for_selector("body[data-draft=checked]")
+    for said in ("batch_size: 24", "Typed just before the YAML?", "tags: {a: b}"):
+        assert said in yaml.input_value()
 
 
 def test_nothing_moves_for_those_who_ask_for_rest(page: Page, lab: Lab) -> None:

@@ -92,7 +92,8 @@ def _typical(places: Sequence[Place], view: View) -> list[Place]:
     if len(after) < 3:
         return list(places)
     cuts = quantiles((place.y for place in after), n=20, method="inclusive")
-    fence = FENCE * (cuts[-1] - cuts[0])
+    # A flat line's quantiles differ from it in the last bit; without this nothing of it would be typical.
+    fence = FENCE * (cuts[-1] - cuts[0]) + 1e-9 * max(abs(cuts[0]), abs(cuts[-1]))
     return [place for place in after if cuts[0] - fence <= place.y <= cuts[-1] + fence]
 
 

@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.dashboard.figures.plot import Figure, Trace, band, held, label, label_text, line, marker, spread, whiskers
+from api.dashboard.figures.plot import (
+    Figure,
+    Trace,
+    band,
+    held,
+    label,
+    label_text,
+    line,
+    marker,
+    rounded,
+    spread,
+    whiskers,
+)
 from api.dashboard.palette import Slot
 
 
@@ -53,12 +65,23 @@ def effect(variants: Sequence[Variant], *, places: Sequence[str], x_title: str, 
 def _bands(variants: Sequence[Variant]) -> list[Trace]:
     traces = []
     for variant in reversed(variants):
-        known = [point for point in variant.points if point.half is not None]
-        if len(known) > 1:
-            low = [point.mean - (point.half or 0) for point in known]
-            high = [point.mean + (point.half or 0) for point in known]
-            traces.append(band([point.position for point in known], low, high, variant.slot, variant.name))
+        for known in _stretches(variant):
+            if len(known) > 1:
+                low = [point.mean - (point.half or 0) for point in known]
+                high = [point.mean + (point.half or 0) for point in known]
+                traces.append(band([point.position for point in known], low, high, variant.slot, variant.name))
     return traces
+
+
+def _stretches(variant: Variant) -> list[list[Point]]:
+    """Points with an interval, neighbours together: a band never crosses a point that has none."""
+    stretches: list[list[Point]] = [[]]
+    for point in variant.points:
+        if point.half is None:
+            stretches.append([])
+        else:
+            stretches[-1].append(point)
+    return [stretch for stretch in stretches if stretch]
 
 
 def _lines(variant: Variant) -> list[Trace]:
@@ -68,7 +91,11 @@ def _lines(variant: Variant) -> list[Trace]:
         f"{p.mean:.4g}" + (f" ± {p.half:.2g}" if p.half is not None else "") + f" (n = {p.n})" for p in variant.points
     ]
     drawn = line(x, y, variant.slot, variant.name, mode="lines+markers", text=hover, hovertemplate="%{text}")
-    drawn["marker"] = marker(variant.slot, 8)
+    drawn["marker"] = {**marker(variant.slot, 8), "size": [8 if p.half is not None else 0 for p in variant.points]}
+    alone = {stretch[0].position for stretch in _stretches(variant) if len(stretch) == 1}
+    if alone:
+        halves = rounded(p.half if p.position in alone else 0.0 for p in variant.points)
+        drawn["error_y"] = {"type": "data", "array": halves, "color": variant.slot.colour, "thickness": 2, "width": 0}
     single = [point for point in variant.points if point.half is None]
     hollow = [
         line(

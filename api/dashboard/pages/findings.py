@@ -100,7 +100,7 @@ def _matrix(place: Place, comparison: Comparison, matrix: Matrix) -> dict[str, A
     beyond = "≥" if comparison.lower_is_better else "≤"
     first = comparison.strata[0] if comparison.strata else ""
     return {
-        "has_effect": bool(matrix.columns_title) and len(matrix.columns) > 1,
+        "has_effect": bool(matrix.columns_title) and "," not in matrix.columns_title and len(matrix.columns) > 1,
         "effect_url": place.figure("effect"),
         "seeds_url": place.figure("seeds", stratum=first or None),
         "seeds_title": first,

@@ -41,6 +41,7 @@ class Leader:
 
     study: Study
     setting: str
+    stratum: str
     best: Group
     best_slot: Slot
     mean: str
@@ -149,6 +150,7 @@ def _leader(
     return Leader(
         study=study,
         setting=", ".join(part for part in (study.name, best.stratum) if part),
+        stratum=best.stratum,
         best=best,
         best_slot=slots[best.variant],
         mean=number(best.mean, places),

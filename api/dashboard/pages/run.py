@@ -52,7 +52,7 @@ def show_run(
         job = jobs.get(c, run.job_id)
         study = studies.get(c, run.study_id) if run.study_id else None
         summaries = metrics.summaries(c, [run.id]).get(run.id, [])
-        happened = events.latest(c, limit=EVENTS, run_id=run.id)
+        happened = events.latest(c, limit=EVENTS, but=EventKind.METRICS, run_id=run.id)
         values: dict[str, Any] = {
             "names": worker_names(c),
             "attempts": runs.attempts(c, run.id),
@@ -76,7 +76,7 @@ def show_run(
         figures=_figures(run, summaries, view),
         x_words=AXES[view.x],
         view_tabs=controls(view, lambda other: address(f"/runs/{run.id}", other, RUN), seeds=False),
-        events=[_event(event) for event in happened if event.kind is not EventKind.METRICS],
+        events=[_event(event) for event in happened],
         spec=yaml_markup({**job.spec, "seed": run.seed}),
         **heartbeat_limits(settings),
         **values,

@@ -31,14 +31,22 @@ export async function refresh() {
   if (answer.redirected || !answer.ok) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (address !== location.pathname + location.search) return true; // another choice is on its way
+  const follow = logsAtEnd();
   for (const part of document.querySelectorAll("[data-part]")) {
     const other = fresh.querySelector(`[data-part="${part.getAttribute("data-part")}"]`);
     if (other) morph(part, other);
   }
+  follow();
   tellTimes();
   nextRefreshAt = Date.now() + Math.max(REFRESH, 3 * (Date.now() - began));
   dispatchEvent(new CustomEvent("normlab:changed"));
   return true;
+}
+
+/** A log is read from its end, and follows what comes unless one has scrolled up. @returns {() => void} to the new end */
+function logsAtEnd() {
+  const above = [...document.querySelectorAll("[data-tail]")].filter((log) => log.scrollTop + log.clientHeight < log.scrollHeight - 4);
+  return () => document.querySelectorAll("[data-tail]").forEach((log) => { if (!above.includes(log)) log.scrollTop = log.scrollHeight; });
 }
 
 /** The page as this address has it, without loading it anew. @param {string} href */
@@ -133,6 +141,7 @@ function signedOut() {
 
 function start() {
   tellTimes();
+  document.querySelectorAll("[data-tail]").forEach((log) => { log.scrollTop = log.scrollHeight; });
   setInterval(tellTimes, 1000);
   document.addEventListener("click", choose);
   addEventListener("popstate", () => {

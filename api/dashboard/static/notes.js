@@ -42,3 +42,8 @@ document.addEventListener("submit", async (event) => {
     toast("failed", error instanceof Refusal ? error.message : "The server could not be reached.");
   }
 });
+
+addEventListener("beforeunload", (event) => {
+  const areas = /** @type {NodeListOf<HTMLTextAreaElement>} */ (document.querySelectorAll("form[data-notes] textarea"));
+  if ([...areas].some((area) => area.value !== area.defaultValue)) event.preventDefault(); // the browser asks before they are lost
+});

@@ -4,7 +4,7 @@ import pytest
 
 from api.dashboard.comparison_table import table_of
 from api.dashboard.evidence import Evidence, evidence_of
-from api.dashboard.matrix import Ramp, matrix_of, ramp_of, slots_of
+from api.dashboard.matrix import Ramp, column_heads, matrix_of, ramp_of, slots_of
 from domain.catalog import load_catalog
 from domain.database import Database
 from domain.store import studies
@@ -32,6 +32,12 @@ def test_rows_stand_as_the_study_lists_them_with_the_baseline_first(evidence: Ev
 def test_columns_say_what_they_share_once(evidence: Evidence) -> None:
     matrix = matrix_of(evidence)
     assert (matrix.columns_title, list(matrix.columns)) == ("batch size", ["4", "512"])
+
+
+def test_columns_of_several_fields_are_their_values(evidence: Evidence) -> None:
+    strata = ["batch size 4, learning rate 0.1", "batch size 8, learning rate 0.1"]
+    assert column_heads(evidence.comparison, strata) == ("batch size, learning rate", ["4, 0.1", "8, 0.1"])
+    assert column_heads(evidence.comparison, ["batch size 4", "depth 8"]) == ("", ["batch size 4", "depth 8"])
 
 
 def test_a_cell_shows_mean_half_width_and_how_many_seeds_are_done(evidence: Evidence) -> None:

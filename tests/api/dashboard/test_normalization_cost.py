@@ -1,6 +1,7 @@
 """The cost of a normalization against none: paired by seed, as a ratio with its interval."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -44,7 +45,13 @@ def test_the_ratio_is_that_of_the_same_seeds(paid: list[Cost], sample: Database,
 def test_the_words_say_the_interval_or_that_there_is_none(paid: list[Cost]) -> None:
     assert all("[" in cost.words for cost in paid if cost.pairs > 1)
     assert range_words([]) == ""
-    assert " to " in range_words(paid)
+    assert " to " in range_words([replace(cost, pairs=3) for cost in paid])
+    assert range_words([replace(cost, pairs=2) for cost in paid]) == ""
+
+
+def test_what_two_noisy_pairs_say_of_a_ratio_is_not_written_out_to_the_last_digit(paid: list[Cost]) -> None:
+    assert replace(paid[0], times=0.139, low=0.0000123, high=9.7e11).words == "0.14 [1.2\u202f×\u202f10⁻⁵, 10¹¹]"
+    assert replace(paid[0], times=1.17, low=1.15, high=1.19).words == "1.170 [1.150, 1.190]"
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,15 @@ def test_an_outlier_is_outside_the_clipped_range_marked_at_its_edge_and_said() -
     assert not texts(whole, "note")
 
 
+def test_a_line_that_becomes_flat_is_inside_its_range() -> None:
+    level = 100 * 0.0180555555555555555
+    values = [3 * level, 2 * level, *[level] * 60]
+    low, high = drawn(Curve("none", SLOTS["none"], 1, curve_bands({0: list(enumerate(values))})))["layout"]["yaxis"][
+        "range"
+    ]
+    assert low < level < high < 2 * level
+
+
 def test_a_line_that_begins_outside_is_seen_to_come_in_and_needs_no_mark() -> None:
     assert not with_role(drawn(curve("layer_norm", 10, 3)), "outside")
     assert texts(drawn(curve("layer_norm", 10, 3)), "note") == ["outside: up to 19.10 above"]

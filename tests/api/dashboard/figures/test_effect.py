@@ -29,5 +29,15 @@ def test_one_seed_is_a_hollow_marker_and_says_so() -> None:
     assert any(text.startswith("batch_norm, n = 1") for text in texts(figure, "label"))
 
 
+def test_an_interval_between_single_seeds_is_a_bar_and_no_band_crosses_them() -> None:
+    points = [Point(0, 3, 1.0, 0.1), Point(1, 3, 1.1, 0.1), Point(2, 1, 1.2, None), Point(3, 2, 1.3, 0.4)]
+    figure = effect([Variant("none", SLOTS["none"], points)], places=["1", "2", "4", "8"], x_title="", y_title="")
+    assert_valid(figure)
+    assert [trace["x"] for trace in with_role(figure, "band")] == [[0, 1, 1, 0]]
+    (line,) = with_role(figure, "mean")
+    assert line["error_y"]["array"] == [0.0, 0.0, 0.0, 0.4]
+    assert line["marker"]["size"] == [8, 8, 0, 8]
+
+
 def test_labels_are_kept_apart() -> None:
     assert apart(effect(VARIANTS, places=["2", "4", "8"], x_title="", y_title=""), "label") > 0.05
