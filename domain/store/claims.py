@@ -51,25 +51,29 @@ def claim(
     return None if row is None else _begin_attempt(c, row, worker_id, at, lease)
 
 
+def is_waiting(c: Connection, *, queues: Sequence[str], devices: Sequence[str]) -> bool:
+    """Whether a claim for these would get a run now."""
+    return c.execute(_eligible(queues, devices).limit(1)).first() is not None
+
+
 def _is_draining(c: Connection, worker_id: str) -> bool:
     return bool(c.execute(select(worker.c.draining).where(worker.c.id == worker_id)).scalar())
 
 
 def _best(c: Connection, queues: Sequence[str], devices: Sequence[str]) -> Select[Any]:
-    query = (
-        select(run.c.id)
-        .where(
-            # Written out, not bound: only then may the partial index be used.
-            run.c.status == literal_column(f"'{RunStatus.QUEUED}'"),
-            run.c.queue.in_(queues),
-            run.c.device.in_(["auto", *devices]),
-            or_(run.c.not_before.is_(None), run.c.not_before <= database_now()),
-        )
-        .order_by(run.c.priority.desc(), run.c.seed_rank, run.c.id)
-        .limit(1)
-    )
+    query = _eligible(queues, devices).order_by(run.c.priority.desc(), run.c.seed_rank, run.c.id).limit(1)
     # On PostgreSQL several workers claim at once, each skipping what another holds; SQLite has one writer at a time.
     return query.with_for_update(skip_locked=True) if c.dialect.name == "postgresql" else query
+
+
+def _eligible(queues: Sequence[str], devices: Sequence[str]) -> Select[Any]:
+    return select(run.c.id).where(
+        # Written out, not bound: only then may the partial index be used.
+        run.c.status == literal_column(f"'{RunStatus.QUEUED}'"),
+        run.c.queue.in_(queues),
+        run.c.device.in_(["auto", *devices]),
+        or_(run.c.not_before.is_(None), run.c.not_before <= database_now()),
+    )
 
 
 def _begin_attempt(c: Connection, row: Row[Any], worker_id: str, at: datetime, lease: float) -> Claim:

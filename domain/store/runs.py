@@ -10,7 +10,7 @@ from domain.errors import NotFound
 from domain.event import EventKind
 from domain.run import Attempt, Checkpoint, Run, RunStatus, StatusChange
 from domain.store import pages, workers
-from domain.store.claims import claim
+from domain.store.claims import claim, is_waiting
 from domain.store.endings import finish, lose, release
 from domain.store.pages import Page
 from domain.store.reports import bad_checkpoint, drop_old_checkpoints, report, saved_checkpoint
@@ -30,6 +30,7 @@ __all__ = [
     "finish",
     "get",
     "ids",
+    "is_waiting",
     "lose",
     "of_jobs",
     "page",

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from cli.client import Client, Record, TryAgainError
 from cli.exits import CommandError, ExitCode
+from domain.database import Database
+from domain.settings import Settings
 from tests.stack import RunningStack
 from tests.waiting import wait_until
 
@@ -97,6 +99,15 @@ class Killer:
             assert pid is not None
             time.sleep(self.random.uniform(0.0, LONGEST_PAUSE))
             self._kill(kind, pid)
+
+    def hold_the_database(self, seconds: float) -> None:
+        """Let nobody write for so long while a run trains: beyond the lease, its runner has stopped by itself."""
+        wait_until(partial(self._victim, "runner"), seconds=60, every=0.05)
+        database = Database.open(Settings(data_dir=self.stack.directory))
+        with database.write():
+            time.sleep(seconds)
+        database.close()
+        self.history.note(f"nobody could write for {seconds:g} s")
 
     def _kill(self, kind: str, pid: int) -> None:
         with suppress(ProcessLookupError):

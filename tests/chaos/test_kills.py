@@ -59,7 +59,9 @@ def test_kills_leave_no_trace(stack: RunningStack, capsys: pytest.CaptureFixture
             history.note(f"study {len(studies)} submitted")
 
     try:
-        Killer(stack, client, history, keep_busy).kill_everything_once_in_a_while()
+        killer = Killer(stack, client, history, keep_busy)
+        killer.kill_everything_once_in_a_while()
+        killer.hold_the_database(TIMERS["lease"] + 1)
         for study in studies:
             wait_until(partial(finished, client, study), seconds=90, every=0.1)
         history.note("all studies are done")

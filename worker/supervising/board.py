@@ -2,11 +2,14 @@
 
 import json
 import mmap
+import struct
+import time
 from typing import Any
 
 _SIZE = 4096
-_DRAINING, _BUSY, _WORKER, _FACTS = 0, 1, 8, 128
-"""Where each thing lies: two flags, then two texts that end with a zero byte."""
+_DRAINING, _BUSY, _BEAT, _WORKER, _FACTS = 0, 1, 8, 16, 128
+"""Where each thing lies: two flags, a time, then two texts that end with a zero byte."""
+_TIME = struct.Struct("<d")
 
 
 class Board:
@@ -32,6 +35,15 @@ class Board:
     @busy.setter
     def busy(self, value: bool) -> None:
         self._memory[_BUSY] = int(value)
+
+    def beat(self) -> None:
+        """Called by the pool process whenever it looks after its runner."""
+        _TIME.pack_into(self._memory, _BEAT, time.monotonic())
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the pool process last looked after its runner."""
+        return time.monotonic() - float(_TIME.unpack_from(self._memory, _BEAT)[0])
 
     @property
     def worker_id(self) -> str:

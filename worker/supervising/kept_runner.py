@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from domain.settings import Settings
@@ -42,7 +43,9 @@ class RunnerFailedError(RuntimeError):
 class KeptRunner:
     """One runner process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_look: Callable[[], None] = lambda: None) -> None:
+        """`on_look` is called whenever its supervisor looks after it."""
+        self._on_look = on_look
         orders, self._orders = os.pipe()
         self._reports, reports = os.pipe()
         command = [sys.executable, "-m", "worker.runner", str(os.getpid()), str(orders), str(reports)]
@@ -73,6 +76,7 @@ class KeptRunner:
 
     def wait_for_news(self, seconds: float) -> None:
         """Return when the runner says something or ends, at the latest after so many seconds."""
+        self._on_look()
         if select.select([self._reports], [], [], seconds)[0]:
             received = os.read(self._reports, 1 << 16)
             if not received:

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as KombuOperationalError
 
 from domain.database import Database
 from domain.errors import NotFound
-from domain.run import RunStatus, Worker
+from domain.run import Worker
 from domain.settings import Settings
 from domain.store import runs, workers
 from worker.gpu import Gpu
@@ -30,6 +30,9 @@ _REMIND_AFTER = 5
 """Seconds that a run of its queues may wait while the worker is idle, before the worker sends itself a message."""
 _STUCK_AFTER = 15
 """Seconds after which a worker that such a message didn't wake is ended."""
+_FROZEN_AFTER = 120
+"""Seconds after which a pool process that has work in hand and doesn't look after it is ended with this worker; waiting
+for a locked database or reading a large checkpoint takes it less."""
 _GRACE = 10
 """Seconds between asking a worker with nothing in hand to end and ending it."""
 PROGRAM = "worker.main"
@@ -162,6 +165,8 @@ class Presence:
         Messages get lost, and a worker can reconnect, answer and consume nothing (airflow#63580: hundreds of tasks in
         half a day). Here that was seen when the broker was killed while a message was being acknowledged.
         """
+        if self._board.busy and self._board.silence > _FROZEN_AFTER:
+            self._end("The pool process has work in hand and does nothing")
         if self._board.busy or self._board.draining or not self._work_waits(database):
             self._waiting_since, self._reminded = None, False
             return
@@ -169,12 +174,15 @@ class Presence:
         self._waiting_since = self._waiting_since or now
         waited = now - self._waiting_since
         if waited > _STUCK_AFTER and self._reminded:
-            logger.error("Runs wait and messages do not arrive: ending this worker")
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(_GRACE)
-            os._exit(STUCK)
+            self._end("Runs wait and messages do not arrive")
         if waited > _REMIND_AFTER and not self._reminded:
             self._send_reminder()
+
+    def _end(self, why: str) -> None:
+        logger.error("%s: ending this worker", why)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        os._exit(STUCK)
 
     def _send_reminder(self) -> None:
         try:
@@ -187,13 +195,9 @@ class Presence:
             self._reminded = True
 
     def _work_waits(self, database: Database) -> bool:
-        devices = {"auto", *devices_served(self._settings.device, self._board.facts["device"])}
+        devices = devices_served(self._settings.device, self._board.facts["device"])
         with database.read() as c:
-            for queue in self._settings.serves:
-                waiting = runs.page(c, queue=queue, status=(RunStatus.QUEUED,), limit=20).data
-                if any(run.device in devices and run.not_before is None for run in waiting):
-                    return True
-        return False
+            return runs.is_waiting(c, queues=self._settings.serves, devices=devices)
 
 
 def _is_alive(worker: Worker) -> bool:

@@ -33,7 +33,7 @@ class Slot:
         self._settings = settings
         self._board = board
         self._database = Database.open(settings)
-        self._runner = KeptRunner(settings)
+        self._runner = KeptRunner(settings, board.beat)
         self._warming = threading.Lock()
         if board.worker_id:
             self._lose_what_the_last_process_held()
@@ -49,6 +49,7 @@ class Slot:
     def work(self) -> None:
         """Train run after run until none is eligible, or the worker is draining."""
         refuse_torch()
+        self._board.beat()
         self._board.busy = True
         try:
             while not self._board.draining and self.get_ready():
@@ -79,7 +80,7 @@ class Slot:
     def _warm_up(self) -> None:
         if not self._runner.may_take_another:
             self._runner.end()
-            self._runner = KeptRunner(self._settings)
+            self._runner = KeptRunner(self._settings, self._board.beat)
         with self._warming:
             if not self._runner.wait_until_ready(_WARM_UP):
                 self._runner.kill()

@@ -232,7 +232,7 @@ class Supervision:
         beat = read_pulse(self._attempt / PULSE)
         late = self._time_limit.ending(beat.step if beat else self._claim.run.step)
         how = how_it_ended(self._end, self._stopping, self._runner.exit_status, self._oom_kills, late)
-        self._runner.is_clean = self._end is not None and self._end["how"] != "failed"
+        self._runner.is_clean = self._leaves_a_good_runner()
         # Nobody can go on from weights alone: those of a runner that died before it said so are no end.
         has_succeeded = how is not None and how.status is RunStatus.SUCCEEDED
         weights = self._weights if has_succeeded else None
@@ -249,6 +249,12 @@ class Supervision:
                 time.sleep(LOOK)
             else:
                 return
+
+    def _leaves_a_good_runner(self) -> bool:
+        """Whether it may take another run: not if it failed, died, or stopped on somebody else's TERM."""
+        if self._end is None or self._end["how"] == "failed":
+            return False
+        return self._end["how"] == "succeeded" or self._stopping is not Orders.GO
 
     def _write_end(self, c: Connection, how: Ending | None) -> None:
         for report, saved, _ in self._unsent:

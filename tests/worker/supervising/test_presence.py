@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from sqlalchemy import update
 from domain.database import Database
 from domain.settings import Settings
 from domain.store import workers
-from domain.tables import worker
+from domain.tables import run, worker
 from tests.domain.made import make_worker, start, submit_job
 from worker.supervising import presence
 from worker.supervising.board import Board
@@ -89,8 +89,29 @@ def test_a_worker_that_is_busy_or_draining_is_left_alone(world: World, sqlite_da
     queue_a_run(sqlite_database)
     setattr(world.board, reason, True)
     for _ in range(5):
+        world.board.beat()
         world.look(after=60)
     assert (world.reminders, world.ended) == (0, [])
+
+
+def test_a_worker_whose_pool_process_is_frozen_is_ended(world: World) -> None:
+    world.board.busy = True
+    world.board.beat()
+    world.look(after=119)
+    assert world.ended == []
+    world.look(after=2)
+    assert world.ended == [signal.SIGTERM, presence.STUCK]
+
+
+def test_a_run_whose_wait_is_over_is_work_like_any_other(world: World, sqlite_database: Database) -> None:
+    """It was put back after a failure, and the message that announced it got lost."""
+    queue_a_run(sqlite_database)
+    for wait, reminders in ((3600, 0), (-1, 1)):
+        with sqlite_database.write() as c:
+            c.execute(update(run).values(not_before=datetime.now(UTC) + timedelta(seconds=wait)))
+        world.look()
+        world.look(after=6)
+        assert world.reminders == reminders
 
 
 def test_a_worker_whose_work_begins_is_given_its_whole_time_again(world: World, sqlite_database: Database) -> None:
@@ -98,6 +119,7 @@ def test_a_worker_whose_work_begins_is_given_its_whole_time_again(world: World, 
     world.look()
     world.look(after=10)
     world.board.busy = True
+    world.board.beat()
     world.look(after=1)
     world.board.busy = False
     world.look(after=60)

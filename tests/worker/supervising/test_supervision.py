@@ -14,13 +14,16 @@ from typing import Any
 import psutil
 import pytest
 import redis
+from sqlalchemy import update
 
+from domain import tables
 from domain.event import EventKind
 from domain.queue import WAKE, make_celery, publish
 from domain.run import Action, Outcome, Reason, Responsible, Run, RunStatus
 from domain.store import events, logs, metrics, runs, workers
 from tests.worker.plant import Plant, wait_until
 from tests.worker.specs import raw_job
+from tests.worker.supervising import memory_limit
 from worker.protocol import checkpoint
 from worker.protocol.spool import PULSE, read_pulse
 
@@ -217,6 +220,18 @@ def test_a_paused_run_rests_and_ends_with_the_same_bytes_when_resumed(plant: Pla
     assert_like(plant, run, undisturbed)
 
 
+def test_a_runner_told_to_end_by_its_machine_gives_the_run_back_and_takes_no_other(
+    plant: Plant, undisturbed: Run
+) -> None:
+    run = plant.submit(long_job())[0]
+    wait_for_step(plant, run, 100)
+    plant.runner().send_signal(signal.SIGTERM)
+    assert_like(plant, run, undisturbed)
+    assert plant.run(run.id).attempt == 1
+    with plant.database.read() as c:
+        assert [attempt.ending for attempt in runs.attempts(c, run.id)] == ["drained", "succeeded"]
+
+
 def test_a_cancelled_run_ends_at_the_next_step_and_the_runner_stays_warm(plant: Plant) -> None:
     run = plant.submit(long_job(steps=1_000_000))[0]
     wait_for_step(plant, run, 30)
@@ -291,6 +306,24 @@ def test_a_job_too_large_for_the_slot_fails_with_numbers_and_is_not_tried_again(
         attempt = runs.attempts(c, run.id)[0]
     assert any("TooLargeError" in line.line for line in kept)
     assert "check_size" in (attempt.traceback or "")
+
+
+@pytest.mark.skipif(memory_limit.place() is None, reason="no control group with a limit on memory can be made here")
+def test_a_runner_for_which_memory_runs_out_is_said_so_and_the_next_run_succeeds(plant: Plant) -> None:
+    """The kernel takes the runner and leaves the worker; the job would need more than its container has."""
+    worker = [psutil.Process(plant.processes["worker"].pid), *plant.descendants("worker")]
+    with memory_limit.limited(worker, 512 << 20):
+        run = plant.submit(raw_job(architecture={"kind": "mlp", "hidden": [6000, 6000]}))[0]
+        with plant.database.write() as c:
+            c.execute(update(tables.run).where(tables.run.c.id == run.id).values(max_attempts=1))
+        ended = plant.ended(run.id)
+    assert (ended.status, ended.responsible, ended.reason) == (
+        RunStatus.FAILED,
+        Responsible.TRANSIENT,
+        Reason.OOM_HOST,
+    ), plant.words()
+    assert worker[0].is_running()
+    assert plant.ended(plant.submit(raw_job())[0].id).status is RunStatus.SUCCEEDED
 
 
 def test_a_diverged_run_has_succeeded_and_shows_its_nan(plant: Plant) -> None:
