@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.application import create_app
-from api.context import Context
+from api.context import Context  # noqa: TC001 - names what an application holds
 from domain.errors import InvalidSettings
 from domain.settings import Settings
 

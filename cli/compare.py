@@ -4,6 +4,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -143,7 +144,7 @@ def _write(chunks: Iterator[bytes], output: str, *, binary: bool) -> None:
             sys.stdout.buffer.writelines(chunks)
         return
     try:
-        with open(output, "wb") as file:
+        with Path(output).open("wb") as file:
             file.writelines(chunks)
     except OSError as error:
         raise CommandError(f"Cannot write {output}: {error.strerror}.", code=ExitCode.BAD_INPUT) from error

@@ -50,7 +50,7 @@ class KeptRunner:
         self._reports, reports = os.pipe()
         command = [sys.executable, "-m", "worker.runner", str(os.getpid()), str(orders), str(reports)]
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - a program of our own with a fixed argument list
                 command, env=_environment(settings), pass_fds=(orders, reports), stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip

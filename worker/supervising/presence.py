@@ -89,8 +89,9 @@ class Presence:
             time.sleep(_LOOK)
 
     def _end_if_shutdown_hangs(self) -> None:
-        """End a worker that was told to, has nothing in hand, and doesn't: Celery's shutdown was seen to hang after the
-        broker had been lost and found.
+        """End a worker that was told to, has nothing in hand, and doesn't.
+
+        Celery's shutdown was seen to hang after the broker had been lost and found.
         """
         if not self._is_leaving or self._board.busy:
             self._idle_since = None
