@@ -87,6 +87,7 @@ def _begin_attempt(c: Connection, row: Row[Any], worker_id: str, at: datetime, l
     metrics.truncate_after(c, row.id, step if saved else None, token=row.token)
     begun = {
         "step": step,
+        **_progress(row, step),
         "phase": Phase.RECOVERING if row.token > 1 else Phase.STARTING,
         "started_at": row.started_at or at,
     }
@@ -101,6 +102,13 @@ def _begin_attempt(c: Connection, row: Row[Any], worker_id: str, at: datetime, l
         lease_seconds=lease,
         spent_seconds=_spent(c, row.id),
     )
+
+
+def _progress(row: Row[Any], step: int) -> dict[str, float]:
+    """How far the run is at the step it begins from; of a budget in seconds the next report says it."""
+    if step == 0:
+        return {"progress": 0.0, "seconds": 0.0}
+    return {} if row.total_steps is None else {"progress": min(1.0, step / row.total_steps)}
 
 
 def _spent(c: Connection, run_id: str) -> float:

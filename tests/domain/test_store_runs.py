@@ -240,6 +240,22 @@ def test_resuming_cuts_off_later_metrics_and_starts_at_the_checkpoint(database: 
         assert runs.attempts(c, run_id)[1].start_step == 4
 
 
+def test_a_run_that_begins_again_shows_the_progress_of_the_step_it_begins_from(database: Database) -> None:
+    with database.write() as c:
+        submit_job(c)
+        worker = make_worker(c)
+        first = claim(c, worker)
+        runs.report(c, first.run.id, first.token, Report(number=1, step=60, progress=0.6, seconds=6.0))
+        runs.lose(c, first.run.id, first.token, message="gone")
+        second = claim(c, worker)
+        assert (second.run.step, second.run.progress, second.run.seconds) == (0, 0.0, 0.0)
+        runs.report(c, first.run.id, second.token, Report(number=1, step=60, progress=0.6, seconds=6.0))
+        runs.saved_checkpoint(c, first.run.id, second.token, checkpoint(40))
+        runs.lose(c, first.run.id, second.token, message="gone")
+        third = claim(c, worker)
+        assert (third.run.step, third.run.progress) == (40, 0.4)
+
+
 def test_only_the_newest_checkpoints_and_the_best_are_kept(database: Database) -> None:
     claimed = start(database)
     with database.write() as c:
