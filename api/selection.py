@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from api.errors import BadParameter
 from api.parameters import IdList, words
+from domain.errors import NotFound
 from domain.store import jobs, runs, studies
 
 MOST_RUNS = 500
@@ -30,10 +31,16 @@ class Selection:
         """Ids of the runs. Raises BadParameter, also for more than `most`, and NotFound."""
         if sum(bool(given) for given in (self.runs, self.study, self.job)) != 1:
             raise BadParameter("runs", "give exactly one of runs, study and job")
-        found = self.runs or self._of_study_or_job(c)
+        found = self._known(c) if self.runs else self._of_study_or_job(c)
         if most is not None and len(found) > most:
             raise BadParameter("runs", f"{len(found)} runs are too many for one answer; at most {most}")
         return found
+
+    def _known(self, c: Connection) -> list[str]:
+        missing = runs.missing(c, self.runs)
+        if missing:
+            raise NotFound("run", missing[0])
+        return self.runs
 
     def _of_study_or_job(self, c: Connection) -> list[str]:
         if self.study:

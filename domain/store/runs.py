@@ -32,6 +32,7 @@ __all__ = [
     "ids",
     "is_waiting",
     "lose",
+    "missing",
     "of_jobs",
     "page",
     "page_in_order",
@@ -117,6 +118,12 @@ def of_jobs(c: Connection, job_ids: Sequence[str], *, retried: bool = False) -> 
 def ids(c: Connection, **of: str) -> list[str]:
     """The ids of the runs of a `study_id` or a `job_id`, by cell and seed; of a seed that was retried the newest."""
     return list(c.execute(_latest(select(run.c.id), of).order_by(*IN_ORDER)).scalars())
+
+
+def missing(c: Connection, wanted: Sequence[str]) -> list[str]:
+    """Those of these ids that no run has."""
+    known = set(c.execute(select(run.c.id).where(run.c.id.in_(wanted))).scalars())
+    return [each for each in wanted if each not in known]
 
 
 def page_in_order(c: Connection, *, cursor: str | None = None, limit: int = 50, **of: str) -> Page[Run]:

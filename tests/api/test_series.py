@@ -114,6 +114,12 @@ def test_parquet_is_written_while_the_points_are_read() -> None:
     assert (written.metadata.num_row_groups, written.metadata.num_rows) == (4, 4 * GROUP_ROWS)
 
 
+def test_a_run_that_is_not_there_is_404_and_not_a_curve_less(api: TestClient, run: str) -> None:
+    for path in ("series", "export"):
+        answer = api.get(f"/v1/metrics/{path}", params={"runs": f"{run},run_x", "key": "train_loss"})
+        assert (answer.status_code, answer.json()["detail"]) == (404, "There is no run 'run_x'.")
+
+
 def test_a_range_that_ends_before_it_begins_is_refused(api: TestClient, run: str) -> None:
     answer = api.get("/v1/metrics/series", params={"runs": run, "key": "train_loss", "from": 5, "to": 1})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?to")
