@@ -10,7 +10,7 @@ def test_what_every_seed_agrees_in_has_a_dash_for_its_interval() -> None:
     comparison = compared(results({"layer_norm": [2.5] * 3, "rms_norm": [2.5] * 3, "none": [9.0, 9.5, 9.1]}))
     console = Console(width=160)
     with console.capture() as shown:
-        console.print(comparison_view(comparison.model_dump(mode="json")))
+        console.print(comparison_view(comparison.model_dump(mode="json"), width=160))
     lines = {line.split()[0]: line.split() for line in shown.get().splitlines() if line.split()}
     assert lines["rms_norm"][1:8] == ["2.5", "–", "3", "+0", "±", "–", "1"]
     assert lines["none"][2:5] == ["8.543", "…", "9.857"]
