@@ -19,6 +19,9 @@ log = logging.getLogger("normlab.api")
 GRACE_SECONDS = 5
 """How long open requests may take to end after a signal; event streams end at once."""
 MAX_CONNECTIONS = 2000
+GONE_SECONDS = 12
+"""How long a client may leave unacknowledged what was sent. An idle event stream says something every 15 s, so that one
+whose machine vanished without a word is noticed within half a minute; by itself the kernel would try for 15 minutes."""
 
 
 class Server(uvicorn.Server):
@@ -41,6 +44,8 @@ def bind(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":  # inherited by the connections that it accepts
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000)
         listening.bind((host.strip("[]"), port))
         listening.listen(1024)
     except OSError:

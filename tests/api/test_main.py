@@ -4,6 +4,10 @@ import socket
 import subprocess
 import sys
 
+import pytest
+from fastapi.sse import _PING_INTERVAL
+
+from api.main import GONE_SECONDS, bind
 from domain.settings import Settings
 from tests.api.server import ROOT, running, start
 
@@ -44,3 +48,14 @@ def test_the_api_never_loads_torch_or_what_only_workers_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(done.stdout.split()).isdisjoint({"torch", "celery", "numba", "sklearn", "worker", "lncore"})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+def test_a_follower_whose_machine_vanished_is_dropped_within_half_a_minute() -> None:
+    """The kernel does it, for every connection, once a ping has not been acknowledged for so long."""
+    with bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            waits = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+    assert waits == GONE_SECONDS
+    assert GONE_SECONDS + _PING_INTERVAL < 30
