@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from domain.settings import Settings
-from lncore.menu import UnknownVariantError, describe, load
+from lncore.menu import describe, load, nearest
 from worker import menus
 from worker.loading.idx import BadIdxError
 from worker.loading.sources import DatasetUnavailableError, Sources
@@ -33,17 +33,24 @@ def _is_here(dataset: Any, settings: Settings) -> bool:
 
 def fetch(names: list[str], settings: Settings) -> int:
     """Load each dataset once, saying where its files come from; 1 when one could not be had, 3 when there is none."""
-    status = 0
-    for name in names:
-        try:
-            load(menus.MENUS["datasets"], name)().load(Sources(settings.datasets_dir, _say))
-        except UnknownVariantError as error:
-            sys.stderr.write(f"{error}\n")
-            return 3
-        except (DatasetUnavailableError, BadIdxError) as error:
-            sys.stderr.write(f"{error}\n")
-            status = 1
-    return status
+    known = menus.variants("datasets")
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        sys.stderr.write(f"There is no dataset {unknown!r}. {nearest(unknown, known)}\n")
+        return 3
+    return max(_fetch_one(name, settings) for name in names)
+
+
+def _fetch_one(name: str, settings: Settings) -> int:
+    try:
+        load(menus.MENUS["datasets"], name)().load(Sources(settings.datasets_dir, _say))
+    except (DatasetUnavailableError, BadIdxError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{name} cannot be kept in {settings.datasets_dir}: {error.strerror or error}.\n")
+        return 1
+    return 0
 
 
 def _say(sentence: str) -> None:
