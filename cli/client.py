@@ -73,7 +73,14 @@ def _find_url(settings: Settings) -> tuple[str, str]:
     stack = DataDirectory(settings.data_dir).stack()
     if stack and "url" in stack:
         return stack["url"], f"the stack over {settings.data_dir}"
-    return f"http://{settings.host}:{settings.port}", f"the default address; no stack runs over {settings.data_dir}"
+    return own_url(settings), f"the default address; no stack runs over {settings.data_dir}"
+
+
+def own_url(settings: Settings) -> str:
+    """Where a service with these settings is reached on its own machine."""
+    # Listening on every interface is no address to go to.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - asked about, not bound to
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _usable_url(text: str) -> str:

@@ -13,6 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from cli.child import Program
+from cli.client import own_url
 from cli.exits import CommandError
 from cli.guard import guarded
 from cli.valkey import Broker, place_broker
@@ -35,9 +36,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        # Listening on every interface is no address to go to.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104 - asked about, not bound to
-        return f"http://[{host}]:{self.settings.port}" if ":" in host else f"http://{host}:{self.settings.port}"
+        return own_url(self.settings)
 
     def remove_temporary_files(self) -> None:
         if self.broker and self.broker.temporary:

@@ -104,6 +104,8 @@ def test_in_the_wrong_directory_the_missing_key_file_is_named(tmp_path: Path) ->
 def test_the_address_comes_from_the_environment_or_the_running_stack(tmp_path: Path) -> None:
     plain = Settings(data_dir=tmp_path)
     assert find_address(plain).url == "http://127.0.0.1:8787"
+    assert find_address(Settings(data_dir=tmp_path, host="0.0.0.0")).url == "http://127.0.0.1:8787"
+    assert find_address(Settings(data_dir=tmp_path, host="::", port=1)).url == "http://[::1]:1"
     DataDirectory(tmp_path).write_record({**own_start(), "url": "http://127.0.0.1:4242"})
     (tmp_path / "owner.key").write_text("nl_owner\n")
     found = find_address(plain)
