@@ -132,6 +132,12 @@ def test_a_study_over_the_published_port_is_trained_and_compared(compose: Compos
 
 
 @pytest.mark.compose
+def test_the_link_that_opens_the_dashboard_is_made_inside_the_container(compose: Compose) -> None:
+    link = compose("exec", "-T", "api", "python", "-m", "cli.main", "login").strip()
+    assert link.startswith("http://127.0.0.1:8787/login?code=")
+
+
+@pytest.mark.compose
 @pytest.mark.parametrize("service", SERVICES)
 def test_restarting_a_service_in_the_middle_of_a_study_loses_nothing(compose: Compose, service: str) -> None:
     with compose.client() as client:
