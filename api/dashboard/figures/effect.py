@@ -91,7 +91,11 @@ def _lines(variant: Variant) -> list[Trace]:
         f"{p.mean:.4g}" + (f" ± {p.half:.2g}" if p.half is not None else "") + f" (n = {p.n})" for p in variant.points
     ]
     drawn = line(x, y, variant.slot, variant.name, mode="lines+markers", text=hover, hovertemplate="%{text}")
-    drawn["marker"] = {**marker(variant.slot, 8), "size": [8 if p.half is not None else 0 for p in variant.points]}
+    drawn["marker"] = {
+        **marker(variant.slot, 8),
+        "size": [8 if p.half is not None else 0 for p in variant.points],
+        "opacity": 1,
+    }
     alone = {stretch[0].position for stretch in _stretches(variant) if len(stretch) == 1}
     if alone:
         halves = rounded(p.half if p.position in alone else 0.0 for p in variant.points)

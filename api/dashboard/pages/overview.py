@@ -72,7 +72,6 @@ def overview(
             "names": worker_names(c),
             "waiting": [(queue, depth["queued"]) for queue, depth in depths.items() if depth["queued"]],
             "workers": [worker_row(worker, now, held, depths) for worker in serving],
-            "studies_count": f"{CARDS}+" if newest.has_more else len(newest.data),
         }
     return page(
         request,

@@ -15,8 +15,9 @@ const LOOKS = ["show", "average", "clip"]; // parameters that say what is drawn 
 const AT_LEAST = 1000; // ms between two reloads of all figures
 const NARROW = 520; // px; below this, or its own `layout.meta.narrow_below`, a figure's `layout.meta.narrow` is laid over its layout
 
-/** @returns {"light" | "dark"} the theme now shown */
+/** @returns {"light" | "dark"} the theme now shown; paper is light */
 export function currentTheme() {
+  if (matchMedia("print").matches) return "light";
   const chosen = document.documentElement.dataset.theme;
   if (chosen === "light" || chosen === "dark") return chosen;
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
@@ -209,7 +210,7 @@ async function start() {
   await Promise.all(onPage().map(first));
   const redraw = () => figures.forEach((_, element) => draw(element));
   new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
   addEventListener("resize", debounce(redraw, 150));
   addEventListener("normlab:changed", follow);
   addEventListener("normlab:changed", sparingly(reload));
