@@ -16,7 +16,7 @@ def notes_on_groups(sides: Sequence[Side], metric: str, at: At) -> list[Note]:
     notes = []
     lost = sum(side.group.failed + side.group.cancelled for side in sides)
     if lost:
-        where = ", ".join(side.group.label for side in sides if side.group.failed + side.group.cancelled)
+        where = "; ".join(side.group.label for side in sides if side.group.failed + side.group.cancelled)
         sentence = f"{lost} failed or cancelled {'run is' if lost == 1 else 'runs are'} in no mean: {where}."
         notes.append(Note(kind="failed", sentence=sentence, key={}))
     waiting = sum(side.group.running + side.group.paused + side.group.queued for side in sides)
@@ -24,7 +24,7 @@ def notes_on_groups(sides: Sequence[Side], metric: str, at: At) -> list[Note]:
         notes.append(Note(kind="unfinished", sentence=f"{_runs(waiting)} not finished yet.", key={}))
     short = {side.group.label: side.group.finished - side.group.diverged - side.group.n for side in sides}
     if any(short.values()):
-        where = ", ".join(label for label, count in short.items() if count)
+        where = "; ".join(label for label, count in short.items() if count)
         anywhere = at in {"final", "best"}
         lacking = f"recorded no {metric}" if anywhere else f"no value {place_words(at)}"
         sentence = f"{_runs(sum(short.values()))} not counted, having {lacking}: {where}."

@@ -29,7 +29,8 @@ def describe_device(device: torch.device) -> str:
     """The name of the GPU, or of the instructions and threads of the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{torch.backends.cpu.get_cpu_capability()}, {threads} thread{'s' * (threads != 1)}"
 
 
 def _throw_away_step(kind: str, device: torch.device) -> None:
