@@ -211,6 +211,8 @@ def _is_alive(worker: Worker) -> bool:
         return worker.pid != os.getpid() and PROGRAM in psutil.Process(worker.pid).cmdline()
     except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:  # another user's: its lease will tell
+        return True
 
 
 def measure(settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from kombu.exceptions import OperationalError
 from sqlalchemy import update
@@ -151,3 +152,17 @@ def test_a_broker_that_is_away_is_not_the_workers_fault(world: World, sqlite_dat
     for _ in range(20):
         world.look(after=10)
     assert world.ended == []
+
+
+def test_a_process_one_may_not_look_at_is_not_taken_for_dead(
+    world: World, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: psutil.Process) -> list[str]:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "cmdline", refuse)
+    with sqlite_database.write() as c:
+        known = make_worker(c, "other", host=socket.gethostname(), pid=os.getppid()).id
+    world.register()
+    with sqlite_database.read() as c:
+        assert workers.get(c, known).status == "idle"
