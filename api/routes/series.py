@@ -8,14 +8,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from api.answers import answered
-from api.context import CurrentDatabase
+from api.context import CurrentCatalog, CurrentDatabase
 from api.errors import BadParameter
 from api.openapi import BINARY, TEXT
 from api.parameters import PARQUET, words
 from api.selection import Selected
+from domain.catalog import Catalog
 from domain.database import Database
+from domain.metric import metric_problem
 from domain.store import curves, metrics
 from domain.store.curves import MAX_POINTS, Axis, Curve
 
@@ -45,6 +48,7 @@ class Series(BaseModel):
 def read_series(
     request: Request,
     database: CurrentDatabase,
+    catalog: CurrentCatalog,
     selected: Selected,
     key: Name,
     x: Axis = "step",
@@ -61,6 +65,7 @@ def read_series(
         raise BadParameter("to", f"it ends at {stop:g}, before it begins at {start:g}")
     with database.read() as c:
         ids = selected.ids(c)
+        _refuse_unknown([key], ids, c, catalog)
         found = curves.curves(c, ids, key, axis=x, start=start, stop=stop, max_points=max_points)
     return answered(request, Series(key=key, axis=x, curves=found))
 
@@ -76,14 +81,24 @@ def read_series(
     },
 )
 def export_points(
-    database: CurrentDatabase, selected: Selected, key: Names = None, form: Form = "csv"
+    database: CurrentDatabase, catalog: CurrentCatalog, selected: Selected, key: Names = None, form: Form = "csv"
 ) -> StreamingResponse:
     """Every stored point as CSV or Parquet. `at` is seconds since 1970, `relative` seconds of training."""
     with database.read() as c:
         ids = selected.ids(c, most=None)
+        _refuse_unknown(words(key), ids, c, catalog)
     headers = {"Content-Disposition": f'attachment; filename="metrics.{form}"'}
     written, media_type = (_parquet, PARQUET) if form == "parquet" else (_lines, "text/csv")
     return StreamingResponse(written(database, ids, words(key)), media_type=media_type, headers=headers)
+
+
+def _refuse_unknown(names: list[str], run_ids: list[str], c: Connection, catalog: Catalog) -> None:
+    """No menu has such a metric, and no earlier version has recorded it in these runs."""
+    problems = {name: problem for name in names if (problem := metric_problem(name, catalog))}
+    recorded = metrics.names(c, run_ids) if problems else []
+    for name, problem in problems.items():
+        if name not in recorded:
+            raise BadParameter("key", problem)
 
 
 def _parquet(database: Database, run_ids: list[str], names: list[str]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from domain.database import Database
 from domain.parquet import GROUP_ROWS, points_as_parquet
 from domain.report import Report
 from domain.store import runs, workers
+from domain.tables import series
 from tests.api import specs
 
 STEPS = 20_000
@@ -133,3 +134,15 @@ def test_a_figure_is_plotly_json_with_an_etag(api: TestClient, run: str) -> None
     assert again.status_code == 304
     assert api.get("/v1/figures/run").json()["errors"][0]["pointer"] == "?run"
     assert api.get("/v1/figures/pie").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["series", "export"])
+def test_a_mistyped_metric_is_refused_with_the_nearest(api: TestClient, store: Database, run: str, path: str) -> None:
+    answer = api.get(f"/v1/metrics/{path}", params={"runs": run, "key": "train_los"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?key")
+    assert "train_loss" in answer.json()["detail"]
+    empty = api.get(f"/v1/metrics/{path}", params={"runs": run, "key": "test_error"})
+    assert empty.status_code == 200
+    with store.write() as c:
+        c.execute(series.update().values(name="of_an_older_version"))
+    assert api.get(f"/v1/metrics/{path}", params={"runs": run, "key": "of_an_older_version"}).status_code == 200
