@@ -37,13 +37,15 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what others wait for and what takes long first; give every item an id of its own.
+    """Put what others wait for and what takes long first; see that every item has an id of its own.
 
-    schemathesis gives all operations of a test one id, and pytest-xdist then runs one of them.
+    schemathesis gives all operations of a test one id, and of several tests with one id pytest-xdist runs one.
     """
     for item in items:
         if not item.nodeid.endswith(item.name):
-            item._nodeid = f"{item.nodeid.rpartition('::')[0]}::{item.name}"  # type: ignore[attr-defined]  # no public way
+            item._id = item.id.with_params(item.name.partition("[")[2].removesuffix("]"))
+    if len({item.nodeid for item in items}) < len(items):
+        raise pytest.UsageError("Two tests have one id: pytest-xdist would run one of them.")
     items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST)))
 
 
